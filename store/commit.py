@@ -1,0 +1,131 @@
+"""The commit protocol: how a file gets into a store, and nothing else does.
+
+Bytes go to a temporary name in the target directory, are fsynced, renamed to the final name, and the
+directory is fsynced. Only then is the file committed. A failed fsync is never retried (the kernel may have
+dropped the dirty pages): the temporary file is discarded and the error raised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from store.errors import StoreWriteError
+
+CHECKSUM_BYTES = 16
+_ABANDONED_AFTER_S = 24 * 3600.0
+_TEMPORARY = re.compile(r"\.tmp-(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}")
+
+
+def checksum(data: bytes | memoryview) -> str:
+    """The blake2b-128 of `data` as 32 hex digits: the checksum in file names and the identity of images."""
+    return hashlib.blake2b(data, digest_size=CHECKSUM_BYTES).hexdigest()
+
+
+def commit_file(directory: Path, stem: str, suffix: str, data: bytes) -> Path:
+    """Commits `data` as `<stem>-<checksum><suffix>` in `directory` and returns the path."""
+    path = directory / f"{stem}-{checksum(data)}{suffix}"
+    write_file(path, data)
+    return path
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Writes `data` to `path` durably and atomically, replacing what was there.
+
+    When it returns, the file survives kill -9 and a power cut. When it raises StoreWriteError, whatever was
+    at `path` before is still there, whole.
+    """
+    temporary = path.parent / f".tmp-{_this_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        make_directories(path.parent)
+        _write_and_sync(temporary, data)
+        temporary.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise StoreWriteError(
+            f"could not write {path}: {error.strerror or error}. What was committed before is safe; "
+            "make room or fix the permissions and run the same command again."
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def make_directories(directory: Path) -> None:
+    """Creates `directory` and its missing parents, each entry fsynced."""
+    missing = []
+    while not directory.is_dir():
+        missing.append(directory)
+        directory = directory.parent
+    for new in reversed(missing):
+        new.mkdir(exist_ok=True)
+        _sync_directory(new.parent)
+
+
+def sweep_temporary_files(directory: Path) -> int:
+    """Removes what dead writers left in `directory`; returns how many files.
+
+    A writer is dead when it ran on this machine and its process is gone, or when its file is a day old
+    (a commit takes seconds).
+    """
+    swept = 0
+    with suppress(FileNotFoundError), os.scandir(directory) as entries:
+        for entry in entries:
+            match = _TEMPORARY.fullmatch(entry.name)
+            if match and _is_abandoned(entry, match["machine"], int(match["pid"])):
+                with suppress(FileNotFoundError):
+                    Path(entry.path).unlink()
+                    swept += 1
+    return swept
+
+
+def _write_and_sync(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_abandoned(entry: os.DirEntry[str], machine: str, pid: int) -> bool:
+    if machine == _this_machine():
+        return not _is_running(pid)
+    with suppress(FileNotFoundError):
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_AFTER_S
+    return False
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _this_machine() -> str:
+    """Names this machine's process numbering: host, boot and, on Linux, the process namespace."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(str(Path("/proc/self/ns/pid").stat().st_ino))
+    return checksum("|".join(parts).encode())[:8]

@@ -1,0 +1,105 @@
+"""HDF5 images: built in memory, and opened with nothing trusted.
+
+The library never writes to disk here: on a full disk its own writing segfaults. What it reads must be
+plain, contiguous and inside the file: external storage, links and virtual datasets can read other files.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from store.errors import StoreFormatError
+from store.version import FORMAT_VERSION
+
+_IMAGE_GROWTH = 1 << 22
+
+
+def build_image(datasets: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]) -> bytes:
+    """The bytes of an HDF5 file with these contiguous datasets; attributes are stored as JSON text.
+
+    The same input gives the same bytes: no times are tracked.
+    """
+    name = f"image-{id(datasets)}"
+    with h5py.File(name, "w", driver="core", backing_store=False, block_size=_IMAGE_GROWTH) as file:
+        file.attrs["embank_format"] = FORMAT_VERSION
+        for key, value in attributes.items():
+            file.attrs[key] = json.dumps(value, sort_keys=True, separators=(",", ":"))
+        for key, array in datasets.items():
+            file.create_dataset(key, data=array, track_times=False)
+        file.flush()
+        image: bytes = file.id.get_file_image()
+    return image
+
+
+@contextmanager
+def open_image(source: Path | bytes, path: Path) -> Iterator[h5py.File]:
+    """Opens a file, or the bytes of one, for reading; whatever HDF5 says becomes one sentence on `path`."""
+    try:
+        with h5py.File(
+            io.BytesIO(source) if isinstance(source, bytes) else source, "r", locking=False
+        ) as file:
+            _check_format(file, path)
+            yield file
+    except FileNotFoundError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        if isinstance(error, StoreFormatError):
+            raise
+        raise StoreFormatError(
+            f"{path} is damaged or is not a file of this store ({_first_line(error)}). "
+            "`embank verify` lists all damage; delete the file and run the embed again to make its rows anew."
+        ) from error
+
+
+def attribute(file: h5py.File, name: str) -> Any:  # noqa: ANN401 (JSON)
+    """An attribute that `build_image` wrote. Raises KeyError or ValueError if it is not one."""
+    text = file.attrs[name]
+    if not isinstance(text, str):
+        raise ValueError(f"attribute {name!r} is not text")
+    return json.loads(text)
+
+
+def plain_dataset(file: h5py.File, name: str, dimensions: int, kinds: str) -> h5py.Dataset:
+    """The dataset `name`, after seeing that it is a plain array that lies inside this file."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name!r} is missing or is a link to elsewhere")
+    dataset = file[name]
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"{name!r} is not a dataset")
+    if dataset.is_virtual or dataset.external or dataset.chunks:
+        raise ValueError(f"{name!r} is not stored contiguously in this file")
+    if dataset.dtype.kind not in kinds or dataset.ndim != dimensions:
+        raise ValueError(f"{name!r} has type {dataset.dtype} and shape {dataset.shape}")
+    end = (dataset.id.get_offset() or 0) + dataset.size * dataset.dtype.itemsize
+    if dataset.size and end > file.id.get_filesize():
+        raise ValueError(f"{name!r} is larger than its file")
+    return dataset
+
+
+def read_array(file: h5py.File, name: str, dimensions: int, kinds: str) -> NDArray[Any]:
+    """The whole of a plain dataset."""
+    array: NDArray[Any] = np.asarray(plain_dataset(file, name, dimensions, kinds)[()])
+    return array
+
+
+def _check_format(file: h5py.File, path: Path) -> None:
+    version = file.attrs["embank_format"]
+    if int(version) > FORMAT_VERSION:
+        raise StoreFormatError(
+            f"{path} is of format {int(version)}, this embank reads formats up to {FORMAT_VERSION}. "
+            "Upgrade with `pip install --upgrade embank`."
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error.args[0]) if error.args else type(error).__name__
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,152 @@
+"""Label tables: kept beside the vectors, joined to images when they are read."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from store.commit import checksum
+from store.errors import LabelTableError, StoreFormatError
+
+LABELS_NAME = re.compile(r"(?P<n>\d{6,})-(?P<checksum>[0-9a-f]{32})\.parquet")
+JOINS = ("key", "name", "hash")
+_METADATA = b"embank"
+_USUAL_COLUMNS = {
+    "key": ("key", "path", "file", "filename", "image"),
+    "name": ("name", "filename", "file", "image", "path", "key"),
+    "hash": ("hash",),
+}
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Labels of images.
+
+    on: what the rows are joined by: `key`, `name` (the last part of the key) or `hash`. source: the only
+    source whose images are meant, or None for all. table: the first column, `on`, holds the join values,
+    each once; the others are labels.
+    """
+
+    name: str
+    on: str
+    source: str | None
+    table: pd.DataFrame
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the label columns."""
+        return [str(column) for column in self.table.columns[1:]]
+
+    def match(self, images: pd.DataFrame) -> pd.Series[int]:
+        """The row of this table for each image, missing where there is none."""
+        wanted = images["key"].str.rsplit("/", n=1).str[-1] if self.on == "name" else images[self.on]
+        rows = wanted.map(pd.Series(range(len(self.table)), index=self.table[self.on]))
+        return rows if self.source is None else rows.where(images["source"] == self.source)
+
+
+@dataclass(frozen=True)
+class JoinReport:
+    """How a label table fits the images: what did not match, on both sides."""
+
+    matched: int
+    images_without_row: list[str]
+    rows_without_image: list[str]
+    conflicting: list[str]
+
+
+def make_label_table(
+    name: str, table: pd.DataFrame, on: str = "key", source: str | None = None, column: str | None = None
+) -> tuple[LabelTable, list[str]]:
+    """A label table out of any table, and the join values that occur with different labels (first counts).
+
+    column: the one that holds the join values; by default the first usual name for them, such as `path`.
+    """
+    if on not in JOINS:
+        raise LabelTableError(f"cannot join on {on!r}: expected one of {', '.join(JOINS)}.")
+    table = table.rename(columns=str)
+    usual = (column,) if column else _USUAL_COLUMNS[on]
+    found = next((candidate for candidate in usual if candidate in table.columns), None)
+    if found is None:
+        raise LabelTableError(
+            f"label table {name!r} has no column {' or '.join(map(repr, usual))} to join on {on}; "
+            f"its columns are {', '.join(table.columns)}. Name the right one with --column."
+        )
+    rest = [other for other in table.columns if other != found]
+    if not rest:
+        raise LabelTableError(f"label table {name!r} has no label column beside {found!r}.")
+    table = table[[found, *rest]].rename(columns={found: on}).dropna(subset=[on])
+    table[on] = table[on].astype("str")
+    table = table.drop_duplicates(ignore_index=True)
+    conflicting = table.loc[table[on].duplicated(), on].unique().tolist()
+    return LabelTable(name, on, source, table.drop_duplicates(on, ignore_index=True)), conflicting
+
+
+def join_report(labels: LabelTable, images: pd.DataFrame, conflicting: list[str]) -> JoinReport:
+    """What matched and what did not, images by key and rows by their join value."""
+    if labels.source is not None:
+        images = images[images["source"] == labels.source]
+    rows = labels.match(images)
+    used = rows.dropna().astype(int).unique()
+    return JoinReport(
+        matched=int(rows.notna().sum()),
+        images_without_row=images.loc[rows.isna(), "key"].tolist(),
+        rows_without_image=labels.table.loc[~labels.table.index.isin(used), labels.on].tolist(),
+        conflicting=conflicting,
+    )
+
+
+def join_labels(images: pd.DataFrame, tables: list[LabelTable]) -> pd.DataFrame:
+    """`images` with a column `labels.<column>` for each label; where tables overlap, the first one counts."""
+    columns: dict[str, pd.Series] = {}
+    for labels in tables:
+        rows = labels.match(images)
+        for column in labels.columns:
+            values = labels.table[column].reindex(rows).set_axis(images.index)
+            name = f"labels.{column}"
+            columns[name] = columns[name].combine_first(values) if name in columns else values
+    return pd.concat([images, pd.DataFrame(columns, index=images.index)], axis=1) if columns else images
+
+
+def labels_image(labels: LabelTable) -> bytes:
+    """The bytes of a label table's Parquet file."""
+    import pyarrow as pa  # a tenth of a second, and only label tables need it
+    import pyarrow.parquet as pq
+
+    about = {"format": 1, "on": labels.on, "source": labels.source}
+    try:
+        table = pa.Table.from_pandas(labels.table, preserve_index=False)
+    except pa.ArrowException as error:
+        raise LabelTableError(f"label table {labels.name!r} cannot be stored: {error}.") from error
+    buffer = io.BytesIO()
+    pq.write_table(table.replace_schema_metadata({_METADATA: json.dumps(about).encode()}), buffer)
+    return buffer.getvalue()
+
+
+def labels_file(directory: Path) -> Path | None:
+    """The current file of a label table: the one of the highest number."""
+    matched = [(LABELS_NAME.fullmatch(path.name), path) for path in directory.iterdir()]
+    return max(((int(match["n"]), path) for match, path in matched if match), default=(0, None))[1]
+
+
+def read_labels(directory: Path) -> LabelTable | None:
+    """The current label table in `directory`, or None. Raises StoreFormatError if it is damaged."""
+    path = labels_file(directory)
+    if path is None:
+        return None
+    data = path.read_bytes()
+    match = LABELS_NAME.fullmatch(path.name)
+    if not match or checksum(data) != match["checksum"]:
+        raise StoreFormatError(
+            f"{path} is damaged: its bytes do not match the checksum in its name. "
+            "Delete it and attach the table again with `embank labels … add`."
+        )
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(io.BytesIO(data))
+    about = json.loads(table.schema.metadata[_METADATA])
+    return LabelTable(directory.name, about["on"], about["source"], table.to_pandas(ignore_metadata=True))

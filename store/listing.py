@@ -1,0 +1,154 @@
+"""Listings: what was seen in a source, one row an image, whether it could be embedded or not.
+
+A listing file holds some rows and names the files that it supersedes. The listing of a source is the merge
+of all files that no other one supersedes; of two rows with one key, the one in the later file counts. So a
+writer may add a small file as it goes and replace all by one at the end, and of two writers at once neither
+can lose the other's rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from store.columns import hashes_from_hex, hashes_to_hex, pack_strings, unpack_strings
+from store.commit import checksum
+from store.errors import StoreFormatError
+from store.hdf import attribute, build_image, open_image, read_array
+
+LISTING_NAME = re.compile(r"(?P<n>\d{6,})-(?P<checksum>[0-9a-f]{32})\.h5")
+OK = "ok"
+GONE = "no longer in the source"
+COLUMNS = ["key", "hash", "bytes", "mtime", "width", "height", "status"]
+_NUMBERS = {"bytes": np.int64, "mtime": np.int64, "width": np.int32, "height": np.int32}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The rows of a source.
+
+    table: columns `key`, `hash` (32 hex digits; zeros where the file could not be read), `bytes`, `mtime`
+    (nanoseconds since 1970), `width`, `height` (pixels as stored in the file, 0 if unknown), `status` (`ok`,
+    or the reason why not), then one bool column a space id: whether the image's vectors were committed there.
+    """
+
+    source: str
+    location: str
+    table: pd.DataFrame
+    files: tuple[str, ...] = ()
+
+    @property
+    def spaces(self) -> list[str]:
+        """The ids of the spaces that rows of this listing were committed to."""
+        return [column for column in self.table.columns if column not in COLUMNS]
+
+
+def empty_listing_table() -> pd.DataFrame:
+    """A listing table with no rows."""
+    columns = {name: pd.Series(dtype=_NUMBERS.get(name, "str")) for name in COLUMNS}
+    return pd.DataFrame(columns)
+
+
+def listing_image(listing: Listing, supersedes: Sequence[str]) -> bytes:
+    """The bytes of a listing file."""
+    table = listing.table
+    keys, key_ends = pack_strings(table["key"])
+    statuses, status_ends = pack_strings(table["status"])
+    datasets: dict[str, NDArray[Any]] = {
+        "key": keys,
+        "key_end": key_ends,
+        "status": statuses,
+        "status_end": status_ends,
+        "hash": hashes_from_hex(table["hash"]),
+        "banked": table[listing.spaces].to_numpy(np.uint8).reshape(len(table), -1),
+        **{name: table[name].to_numpy(dtype) for name, dtype in _NUMBERS.items()},
+    }
+    attributes = {
+        "source": listing.source,
+        "location": listing.location,
+        "spaces": listing.spaces,
+        "supersedes": list(supersedes),
+    }
+    return build_image(datasets, attributes)
+
+
+def read_listing(directory: Path) -> Listing | None:
+    """The current listing of a source; None where nothing was listed yet.
+
+    Raises StoreFormatError for a damaged file. A file that a writer replaces in the meantime is no error:
+    the directory is read again.
+    """
+    for attempt in range(10):
+        try:
+            return _read_current(directory)
+        except FileNotFoundError:
+            if attempt == 9:
+                raise
+    return None
+
+
+def listing_files(directory: Path) -> list[Path]:
+    """All committed listing files of a source, oldest first."""
+    if not directory.is_dir():
+        return []
+    matched = [(LISTING_NAME.fullmatch(path.name), path) for path in directory.iterdir()]
+    return [path for _, path in sorted((int(match["n"]), path) for match, path in matched if match)]
+
+
+def merge_listings(listings: Iterable[Listing]) -> Listing:
+    """One listing of all rows; of two rows with one key the later counts, and banked is banked in either."""
+    listings = list(listings)
+    last = listings[-1]
+    if len(listings) == 1:
+        return last
+    table = pd.concat([listing.table for listing in listings], ignore_index=True)
+    spaces = [column for column in table.columns if column not in COLUMNS]
+    table[spaces] = table[spaces].eq(True)
+    if table["key"].duplicated().any():
+        table[spaces] = table.groupby(["key", "hash"], sort=False)[spaces].transform("any")
+        table = table.drop_duplicates("key", keep="last", ignore_index=True)
+    files = tuple(name for listing in listings for name in listing.files)
+    return Listing(last.source, last.location, table, files)
+
+
+def _read_current(directory: Path) -> Listing | None:
+    read = [(_read_file(path), path.name) for path in listing_files(directory)]
+    superseded = {name for (_, names), _ in read for name in names}
+    current = [listing for (listing, _), name in read if name not in superseded]
+    return merge_listings(current) if current else None
+
+
+def _read_file(path: Path) -> tuple[Listing, list[str]]:
+    data = path.read_bytes()
+    match = LISTING_NAME.fullmatch(path.name)
+    if not match or checksum(data) != match["checksum"]:
+        raise StoreFormatError(
+            f"{path} is damaged: its bytes do not match the checksum in its name. "
+            "Delete it and embed the source again: vectors that are banked are not made anew."
+        )
+    with open_image(data, path) as file:
+        text = {
+            name: unpack_strings(read_array(file, name, 1, "u"), read_array(file, f"{name}_end", 1, "i"))
+            for name in ("key", "status")
+        }
+        columns = {
+            "key": text["key"],
+            "hash": hashes_to_hex(read_array(file, "hash", 2, "u")),
+            **{name: pd.Series(read_array(file, name, 1, "i")) for name in _NUMBERS},
+            "status": text["status"],
+        }
+        banked = read_array(file, "banked", 2, "u").astype(bool)
+        columns |= {space: pd.Series(banked[:, i]) for i, space in enumerate(attribute(file, "spaces"))}
+        if len({len(column) for column in columns.values()}) != 1:
+            raise StoreFormatError(f"{path} is damaged: its columns are of different lengths.")
+        listing = Listing(
+            attribute(file, "source"), attribute(file, "location"), pd.DataFrame(columns), (path.name,)
+        )
+        return listing, list(attribute(file, "supersedes"))

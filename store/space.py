@@ -1,0 +1,116 @@
+"""A space: all vectors of one recipe, gathered from its parts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from store.columns import Hashes
+from store.errors import StoreFormatError
+from store.index import RowIndex
+from store.part import PART_NAME, Part
+from store.recipes import space_id
+
+RECIPE_FILE = "recipe.json"
+SPACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]*-[0-9a-f]{12}")
+
+
+class Space:
+    """A snapshot of a space as it stood when it was opened. Rows are (hash, view)."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.recipe = read_recipe(directory)
+        self.id = directory.name
+        self.parts: Sequence[Part] = _read_parts(directory, self.recipe)
+
+    def __repr__(self) -> str:
+        return f"Space({self.id!r}, rows={self.rows}, dim={self.dim})"
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector; 0 while the space is empty."""
+        return self.parts[0].dim if self.parts else 0
+
+    @property
+    def dtype(self) -> str:
+        """How vectors are stored, `float32` or `float16`."""
+        return str(self.recipe.get("dtype", "float32"))
+
+    @cached_property
+    def rows(self) -> int:
+        """How many (hash, view) pairs are banked; a pair that two writers wrote counts once."""
+        return self._index.unique_count() if self.parts else 0
+
+    def find(self, hashes: Hashes, view: int = 0) -> NDArray[np.int64]:
+        """(n,) the row of each hash, numbered through all parts; -1 where it is not banked."""
+        return self._index.find(hashes, view)
+
+    def read(self, rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+        """Copies these rows into `out` (n, dim) in their order, part by part from the mapped files."""
+        part_of = np.searchsorted(self._starts, rows, side="right") - 1
+        for number in np.unique(part_of):
+            wanted = np.flatnonzero(part_of == number)
+            out[wanted] = self.parts[number].vectors[rows[wanted] - self._starts[number]]
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        return np.cumsum([0, *(part.rows for part in self.parts)])[:-1]
+
+    @cached_property
+    def _index(self) -> RowIndex:
+        if not self.parts:
+            return RowIndex(np.zeros((0, 16), np.uint8), np.zeros(0, np.int16))
+        hashes = np.concatenate([part.hash for part in self.parts])
+        return RowIndex(hashes, np.concatenate([part.view for part in self.parts]))
+
+
+def read_recipe(directory: Path) -> dict[str, Any]:
+    """The recipe of the space in `directory`. Raises StoreFormatError if it does not fit the space's name."""
+    path = directory / RECIPE_FILE
+    try:
+        recipe = json.loads(path.read_bytes())
+        name = space_id(recipe)
+    except FileNotFoundError:
+        raise StoreFormatError(
+            f"{directory} has no {RECIPE_FILE}. Embedding with the same settings again writes it anew."
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreFormatError(f"{path} is damaged: it is not the JSON of a recipe ({error}).") from error
+    if name != directory.name:
+        raise StoreFormatError(
+            f"{path} does not fit its space: its recipe is that of {name}, not of {directory.name}. "
+            "Somebody edited or moved it; embedding with the intended settings makes the right space."
+        )
+    return dict(recipe)
+
+
+def part_files(directory: Path) -> list[Path]:
+    """All committed part files of a space, in the order of their names."""
+    return sorted(path for path in directory.iterdir() if PART_NAME.fullmatch(path.name))
+
+
+def _read_parts(directory: Path, recipe: dict[str, Any]) -> list[Part]:
+    for attempt in range(10):
+        try:
+            parts = [Part.read(path) for path in part_files(directory)]
+            break
+        except FileNotFoundError:  # a compaction removed it between the listing and the reading
+            if attempt == 9:
+                raise
+    superseded = {name for part in parts for name in part.supersedes}
+    parts = [part for part in parts if part.path.name not in superseded]
+    for part in parts:
+        if part.recipe != recipe or part.dim != parts[0].dim:
+            raise StoreFormatError(
+                f"{part.path} is foreign: it was made by the recipe of {space_id(part.recipe)} with "
+                f"{part.dim} dimensions, but lies in {directory.name}. Move it out of the store."
+            )
+    return parts
