@@ -1,0 +1,38 @@
+"""The keras engine: the model itself, on CPU or GPU, on whichever backend Keras runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedder.engines import Pictures
+from embedder.keras_setup import load_keras
+from embedder.recipe import FrozenRecipe
+
+
+class KerasEngine:
+    """Runs a Keras model compiled for one batch shape; a short batch is filled up with zeros."""
+
+    streams = 1
+
+    def __init__(self, recipe: FrozenRecipe, model: Any, batch_size: int) -> None:  # noqa: ANN401
+        keras = load_keras()
+        self.recipe, self.batch_size, self.dim = recipe, batch_size, int(model.output.shape[-1])
+        self.description = f"keras {keras.__version__} on {keras.backend.backend()}"
+        self._model = model
+
+    def __call__(self, pictures: Pictures) -> NDArray[np.float32]:
+        batch = np.zeros((self.batch_size, *pictures.shape[1:]), np.float32)
+        batch[: len(pictures)] = preprocess(pictures, self.recipe)
+        vectors = np.asarray(self._model.predict_on_batch(batch), np.float32)
+        return vectors[: len(pictures)]
+
+
+def preprocess(pictures: Pictures, recipe: FrozenRecipe) -> NDArray[np.float32]:
+    """What the recipe's backbone expects, float32: colour order, minus mean, by scale. Leaves its input alone."""
+    pixels = pictures[..., ::-1] if recipe.color_order == "bgr" else pictures
+    mean, scale = np.asarray(recipe.mean, np.float32), np.asarray(recipe.scale, np.float32)
+    result: NDArray[np.float32] = (pixels.astype(np.float32) - mean) / scale
+    return result

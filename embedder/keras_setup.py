@@ -1,0 +1,50 @@
+"""Imports Keras, quietly and once. Nothing else in the package does: it takes many seconds."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import ModuleType
+
+
+def load_keras() -> ModuleType:
+    """The keras module, with TensorFlow's greetings on standard error held back.
+
+    Its backend is TensorFlow unless KERAS_BACKEND says otherwise; memory on a GPU is taken as it is needed.
+    """
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with standard_error_held_back():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            for gpu in tf.config.list_physical_devices("GPU"):
+                with suppress(RuntimeError):  # already in use by the caller's own code
+                    tf.config.experimental.set_memory_growth(gpu, True)
+    module: ModuleType = keras
+    return module
+
+
+@contextmanager
+def standard_error_held_back() -> Iterator[None]:
+    """Keeps what libraries write to file descriptor 2 off the screen, unless the block fails."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        kept = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
