@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from embedder.backbones import Backbone, find_backbone
 from embedder.errors import WeightsError
 from embedder.keras_models import IMAGENET, NONE, random_digest
 from embedder.recipe import FrozenRecipe, Recipe
@@ -78,6 +80,15 @@ def _places_of(frozen: FrozenRecipe) -> Iterator[str]:
                 yield note["weights"]
 
 
+def imagenet_is_here(backbone: Backbone) -> bool:
+    """Whether Keras has downloaded the ImageNet weights of this backbone already."""
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    return (home / "models" / backbone.weights_file).is_file()
+
+
 def _note(recipe: Recipe) -> Path:
-    key = IMAGENET if recipe.weights == IMAGENET else checksum(Path(recipe.weights).read_bytes())
+    if recipe.weights == IMAGENET:  # some backbones have other weights at other sizes
+        key = f"{IMAGENET}-{recipe.image_size or find_backbone(recipe.backbone).size}"
+    else:
+        key = checksum(Path(recipe.weights).read_bytes())
     return cache_directory("weights", f"{recipe.backbone}-{key}.json")

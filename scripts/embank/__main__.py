@@ -1,0 +1,5 @@
+"""`python -m embank`."""
+
+from embank.cli import main
+
+main()

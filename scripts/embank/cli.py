@@ -1,0 +1,82 @@
+"""`embank`: the command line. Commands live in their own modules and import what they need when they run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+import embank
+from embank.commands import backbones, bank, demo, embed, heads, predict
+from embank.console import say
+
+app = typer.Typer(
+    name="embank",
+    help="Embed images once with frozen ImageNet backbones; then train and compare heads in milliseconds.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_EXPECTED = {
+    "store.errors": "StoreError",
+    "embedder.errors": "EmbedderError",
+    "classifiers.errors": "ClassifierError",
+}
+
+
+@app.callback(invoke_without_command=True)
+def _general(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    if version:
+        print(f"embank {embank.__version__}")
+        raise typer.Exit
+    if debug:
+        os.environ["EMBANK_DEBUG"] = "1"
+
+
+for module in (demo, embed, bank, heads, predict, backbones):
+    module.register(app)
+
+
+def main() -> NoReturn:
+    """Runs a command. Exit status: 0 done, 1 something failed, 2 bad input, 130 interrupted."""
+    # A batch scheduler ends jobs with SIGTERM: commit what is done, as on Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except KeyboardInterrupt:
+        say("Interrupted. What was committed stays; the same command goes on from there.")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit fails too
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("EMBANK_DEBUG"):
+            raise
+        if not isinstance(error, _expected_errors()):
+            say(
+                f"embank failed unexpectedly: {type(error).__name__}: {error}\n"
+                "This is a fault of embank's. Run `embank --debug …` again and report what it prints."
+            )
+            sys.exit(1)
+        say(f"embank: {error}")
+        sys.exit(1 if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) else 2)
+    sys.exit(0)
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _expected_errors() -> tuple[type[BaseException], ...]:
+    """The errors that are sentences already, of the packages that this command has loaded."""
+    loaded = ((sys.modules.get(module), name) for module, name in _EXPECTED.items())
+    return tuple(getattr(module, name) for module, name in loaded if module)

@@ -1,0 +1,156 @@
+"""`embank info`, `verify` and `labels`: what is in a store, whether it is sound, and labels to go with it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from embank.console import print_json, print_table, progress, say
+
+if TYPE_CHECKING:
+    from store import FeatureStore
+
+_JSON = typer.Option("--json", help="Print one JSON document.")
+
+
+class _Action(StrEnum):
+    add = "add"
+    list = "list"
+
+
+class _Join(StrEnum):
+    key = "key"
+    name = "name"
+    hash = "hash"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("info", epilog="Example: embank info pets.embank --errors")(_info)
+    app.command("verify", epilog="Example: embank verify pets.embank")(_verify)
+    app.command("labels", epilog="Example: embank labels pets.embank add coats.csv --on name")(_labels)
+
+
+def _info(
+    store: Annotated[Path, typer.Argument(help="The store.")],
+    errors: Annotated[
+        bool, typer.Option("--errors", help="List the images that could not be embedded.")
+    ] = False,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Show sources, spaces, rows, errors, label tables, heads and size on disk."""
+    from store import FeatureStore
+
+    opened = FeatureStore(store)
+    summary = opened.summary()
+    bad = opened.errors()
+    if json:
+        print_json(summary | ({"error_rows": bad.to_dict("records")} if errors else {}))
+        return
+    _print_summary(store, summary)
+    if errors:
+        rows = bad[["source", "key", "status"]].to_numpy().tolist()
+        print_table("Images that could not be embedded", ["source", "image", "why"], rows)
+
+
+def _print_summary(store: Path, summary: dict[str, Any]) -> None:
+    megabytes = summary["bytes"] / 1e6
+    print(f"{store}: {summary['images']} images, {summary['errors']} errors, {megabytes:.1f} MB on disk")
+    sources = [
+        (name, s["images"], s["errors"], s["gone"], s["location"]) for name, s in summary["sources"].items()
+    ]
+    print_table("Sources", ["source", "images", "errors", "gone", "from"], sources)
+    spaces = [
+        (id_, s["rows"], s["dim"], s["dtype"], s["recipe"]["precision"], s["recipe"]["weights"])
+        for id_, s in summary["spaces"].items()
+    ]
+    print_table("Spaces", ["space", "rows", "dim", "stored as", "computed in", "weights"], spaces)
+    if summary["labels"]:
+        tables = [(n, t["rows"], t["on"], ", ".join(t["columns"])) for n, t in summary["labels"].items()]
+        print_table("Label tables", ["table", "rows", "joined on", "columns"], tables)
+
+
+def _verify(
+    store: Annotated[Path, typer.Argument(help="The store.")],
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Check every checksum, shape and value, and that every listed image has its vectors."""
+    from store.verify import verify
+
+    with progress("verifying", unit="bytes") as show:
+        found = verify(store, lambda done, total: show(done, total, ""))
+    if json:
+        print_json(found.to_dict())
+    else:
+        state = "sound" if found.ok else f"{len(found.damage)} kinds of damage"
+        print(f"{store}: {state}; {found.parts} parts with {found.rows} rows were read in full.")
+        for damage in found.damage:
+            print(f"  {damage.file}: {damage.what}")
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _labels(
+    store: Annotated[Path, typer.Argument(help="The store.")],
+    action: Annotated[_Action, typer.Argument(help="add a table, or list those attached.")],
+    table: Annotated[Path | None, typer.Argument(help="A .csv, .tsv or .parquet file.")] = None,
+    on: Annotated[_Join, typer.Option(help="What rows are joined by.")] = _Join.key,
+    column: Annotated[str | None, typer.Option(help="The column that holds the join values.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the store calls the table.")] = None,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Attach a label table, or list those attached; says what does not match on both sides."""
+    from store import FeatureStore
+
+    opened = FeatureStore(store)
+    if action is _Action.list:
+        attached = opened.summary()["labels"]
+        if json:
+            print_json({"labels": attached})
+        else:
+            rows = [(n, t["rows"], t["on"], ", ".join(t["columns"])) for n, t in attached.items()]
+            print_table("Label tables", ["table", "rows", "joined on", "columns"], rows)
+        return
+    if table is None:
+        raise typer.BadParameter("name the table to add.", param_hint="TABLE")
+    _attach(opened, table, on.value, column, name or table.stem, json)
+
+
+def _attach(opened: FeatureStore, table: Path, on: str, column: str | None, name: str, json: bool) -> None:
+    from store import LabelTableError, StoreWriter
+    from store.labels import join_report, make_label_table
+    from store.tables import read_table
+
+    labels, conflicting = make_label_table(name, read_table(table), on, column=column)
+    report = join_report(labels, opened.images(), conflicting)
+    if not report.matched:
+        raise LabelTableError(
+            f"no row of {table} matches an image of {opened.path} on {on}; the table has "
+            f"{labels.table[on].iloc[0]!r}, the store {opened.images()['key'].iloc[0]!r}. "
+            "Try --on name, or name another --column."
+        )
+    StoreWriter(opened.path).attach_labels(labels)
+    sides = {
+        "images without a row": report.images_without_row,
+        "rows without an image": report.rows_without_image,
+        "join values with different labels (the first counts)": report.conflicting,
+    }
+    for what, values in sides.items():
+        if values:
+            say(f"{len(values)} {what}, for instance {values[0]}")
+    document = {
+        "table": name,
+        "columns": labels.columns,
+        "matched": report.matched,
+        "images_without_row": report.images_without_row,
+        "rows_without_image": report.rows_without_image,
+        "conflicting": report.conflicting,
+    }
+    if json:
+        print_json(document)
+    else:
+        columns = ", ".join(f"labels.{column}" for column in labels.columns)
+        print(f"{name}: labels for {report.matched} images, as {columns}")

@@ -1,0 +1,107 @@
+"""What a command says: results on standard output, progress and messages on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+_PLAIN_EVERY_S = 10.0
+
+
+def say(message: str) -> None:
+    """One line for the person who runs the command."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """The one JSON document of a command run with --json."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table on standard output; columns whose values are all numbers stand to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(columns):
+        numeric = all(isinstance(row[number], int | float) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    # A pipe has no width of its own: keep rows whole for the tools that read them.
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, highlight=False, markup=False).print(table)
+
+
+def percent(share: float) -> str:
+    """0.8412 as `84.1 %`."""
+    return f"{100 * share:.1f} %"
+
+
+@contextmanager
+def progress(what: str, unit: str = "images") -> Iterator[Callable[[int, int, str], None]]:
+    """Shows done of total, the rate and the time left: a bar on a terminal, else a line now and then.
+
+    Yields a function of done, total and a remark such as `3 failed`.
+    """
+    if sys.stderr.isatty():
+        with _bar(what, unit) as show:
+            yield show
+    else:
+        yield _plain_lines(what, unit)
+
+
+@contextmanager
+def _bar(what: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[remark]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=None, rate="", remark="")
+        first: list[tuple[float, int]] = []
+
+        def show(done: int, total: int, remark: str = "") -> None:
+            first.append((time.monotonic(), done)) if not first else None
+            seconds = time.monotonic() - first[0][0]
+            rate = f"{(done - first[0][1]) / seconds:.0f} {unit}/s" if seconds > 0.5 else ""
+            bars.update(task, completed=done, total=total, rate=rate, remark=remark)
+
+        yield show
+
+
+def _plain_lines(what: str, unit: str) -> Callable[[int, int, str], None]:
+    started = last = time.monotonic()
+
+    def show(done: int, total: int, remark: str = "") -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < _PLAIN_EVERY_S or not done:
+            return
+        last = now
+        rate = done / (now - started)
+        left = (total - done) / rate
+        say(
+            f"{what}: {done} of {total} {unit}, {rate:.0f} a second, about {left:.0f} s left. {remark}".rstrip()
+        )
+
+    return show
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return "" if value is None else str(value)
