@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,13 +51,33 @@ def decode(data: bytes, geometries: set[Geometry]) -> Picture:
     range. Resizing is Pillow's bilinear, which averages over all source pixels. Raises ImageError with the
     reason.
     """
+    with _opened(data) as image:
+        width, height = image.size
+        rgb = _to_rgb(_upright(image))
+        return Picture(width, height, {geometry: _fit(rgb, *geometry) for geometry in geometries})
+
+
+def decode_rgb(data: bytes, at_least: int) -> Image.Image:
+    """The whole picture, upright and RGB; a large JPEG is decoded smaller, but not under `at_least` pixels."""
+    with _opened(data) as image:
+        image.draft("RGB", (at_least, at_least))
+        return _to_rgb(_upright(image))
+
+
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels as the file's header says. Raises ImageError."""
+    with _opened(data) as image:
+        return image.size
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    """Opens an image; whatever a decoder says, then or in the block, becomes an ImageError with the reason."""
     if not data:
         raise ImageError("the file is empty")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            rgb = _to_rgb(_upright(image))
-            return Picture(width, height, {geometry: _fit(rgb, *geometry) for geometry in geometries})
+            yield image
     except UnidentifiedImageError:
         raise ImageError("not an image, or of an unknown format") from None
     except Image.DecompressionBombError as error:
@@ -64,15 +86,6 @@ def decode(data: bytes, geometries: set[Geometry]) -> Picture:
         raise
     except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error and more
         raise ImageError(f"damaged image ({_first_line(error)})") from error
-
-
-def picture_size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels as the file's header says. Raises ImageError."""
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            return image.size
-    except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error and more
-        raise ImageError(f"not an image, or damaged ({_first_line(error)})") from error
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,6 +106,17 @@ def key_of(relative: bytes) -> str:
         return relative.decode("utf-8").replace("\\", "\\\\")
     except UnicodeDecodeError:
         return relative.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+
+
+def path_of(location: str, key: str) -> str:
+    """Where the image of this key lies, for a source at `location`: the inverse of listing it."""
+    base = os.fsencode(location if Path(location).is_dir() else Path(location).parent)
+    raw = re.sub(rb"\\\\(\\\\|x[0-9a-f]{2})", _unescape, key.encode())
+    return os.fsdecode(os.path.join(base, raw))  # noqa: PTH118 (bytes)
+
+
+def _unescape(escape: re.Match[bytes]) -> bytes:
+    return b"\\" if escape[1] == b"\\" else bytes([int(escape[1][1:], 16)])
 
 
 def _folder(folder: Path, name: str) -> Source:

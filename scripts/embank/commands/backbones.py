@@ -11,7 +11,9 @@ from embank.console import print_json, print_table
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("backbones", epilog="Example: embank backbones --json")(_backbones)
+    app.command("backbones", short_help="List every backbone.", epilog="Example: embank backbones --json")(
+        _backbones
+    )
 
 
 def _backbones(

@@ -29,9 +29,17 @@ class _Join(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    app.command("info", epilog="Example: embank info pets.embank --errors")(_info)
-    app.command("verify", epilog="Example: embank verify pets.embank")(_verify)
-    app.command("labels", epilog="Example: embank labels pets.embank add coats.csv --on name")(_labels)
+    app.command(
+        "info", short_help="Show what is in a store.", epilog="Example: embank info pets.embank --errors"
+    )(_info)
+    app.command(
+        "verify", short_help="Check that a store is sound.", epilog="Example: embank verify pets.embank"
+    )(_verify)
+    app.command(
+        "labels",
+        short_help="Attach a label table, or list them.",
+        epilog="Example: embank labels pets.embank add coats.csv --on name",
+    )(_labels)
 
 
 def _info(

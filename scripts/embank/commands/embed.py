@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("embed", epilog="Example: embank embed photos/ pets.embank --backbone ResNet50")(_embed)
+    app.command(
+        "embed",
+        short_help="Embed a folder of images into a store.",
+        epilog="Example: embank embed photos/ pets.embank --backbone ResNet50",
+    )(_embed)
 
 
 def _embed(

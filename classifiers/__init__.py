@@ -1,0 +1,63 @@
+"""Label schemes, splits, heads and their comparison, on the vectors of a store."""
+
+import store
+
+if not hasattr(store, "FORMAT_VERSION"):
+    raise ImportError(
+        f"a foreign module called 'store' at {getattr(store, '__file__', None) or list(store.__path__)} hides "
+        "embank's; rename it or remove it from the path."
+    )
+
+from classifiers.comparing import compare, run_comparison
+from classifiers.dense import DenseHead
+from classifiers.errors import (
+    ClassifierError,
+    ExpressionError,
+    HeadError,
+    HeadFileError,
+    SchemeError,
+    SpaceMismatchError,
+    SplitError,
+    UnknownHeadError,
+)
+from classifiers.fitting import fit_many
+from classifiers.head_files import load_head, save_head
+from classifiers.logistic import LogisticHead
+from classifiers.presets import make_head, split_heads
+from classifiers.results import Comparison, ComparisonInterrupted, Result
+from classifiers.ridge import RidgeHead
+from classifiers.saved_heads import SavedHead
+from classifiers.scheme_files import load_schemes
+from classifiers.schemes import Labels, Scheme, default_schemes
+from classifiers.training import evaluate_head, train_head
+
+__all__ = [
+    "ClassifierError",
+    "Comparison",
+    "ComparisonInterrupted",
+    "DenseHead",
+    "ExpressionError",
+    "HeadError",
+    "HeadFileError",
+    "Labels",
+    "LogisticHead",
+    "Result",
+    "RidgeHead",
+    "SavedHead",
+    "Scheme",
+    "SchemeError",
+    "SpaceMismatchError",
+    "SplitError",
+    "UnknownHeadError",
+    "compare",
+    "default_schemes",
+    "evaluate_head",
+    "fit_many",
+    "load_head",
+    "load_schemes",
+    "make_head",
+    "run_comparison",
+    "save_head",
+    "split_heads",
+    "train_head",
+]

@@ -1,0 +1,88 @@
+"""Comparing schemes × heads × spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from classifiers.errors import SchemeError
+from classifiers.presets import HeadSpec, head_name, make_head
+from classifiers.results import Comparison, ComparisonInterrupted
+from classifiers.runs import Progress, Run
+from classifiers.schemes import Scheme, default_schemes
+from classifiers.splits import Splitter
+from store import FeatureStore
+
+Schemes = Mapping[str, Scheme] | Sequence[Scheme] | None
+
+
+def compare(
+    store: FeatureStore,
+    schemes: Schemes = None,
+    heads: Sequence[HeadSpec] = ("ridge", "logistic"),
+    spaces: Sequence[str] | None = None,
+    *,
+    cv: int | None = None,
+    split: str = "auto",
+    test_size: float = 0.2,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """The board of `run_comparison`: one row for each scheme, head and space, in this order.
+
+    What failed stands as sentences in `board.attrs["errors"]`. Raises SchemeError if nothing could be run.
+    """
+    comparison = run_comparison(
+        store, schemes, heads, spaces, cv=cv, split=split, test_size=test_size, seed=seed, progress=progress
+    )
+    sentences = [sentence for _, sentence in comparison.errors]
+    if not comparison.results:
+        raise SchemeError("\n".join(sentences or comparison.notes or ["there are no schemes to compare."]))
+    comparison.board.attrs["errors"] = sentences
+    return comparison.board
+
+
+def run_comparison(
+    store: FeatureStore,
+    schemes: Schemes = None,
+    heads: Sequence[HeadSpec] = ("ridge", "logistic"),
+    spaces: Sequence[str] | None = None,
+    *,
+    cv: int | None = None,
+    split: str = "auto",
+    test_size: float = 0.2,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Trains and evaluates every head on every scheme and space.
+
+    `schemes`: by default `folder` and the columns of attached label tables. `spaces`: all by default. `cv`: the
+    number of folds; otherwise one split, of the kind that `Splitter` describes. A scheme that cannot be used
+    is an entry of `errors` and stops nothing. `progress(done, total, what)` is called before each step and at
+    the end. Raises HeadError for an unknown head, UnknownSpaceError for an unknown space, and
+    ComparisonInterrupted with what was finished on Ctrl-C.
+    """
+    for head in heads:
+        make_head(head)
+    images = store.images()
+    ids = list(dict.fromkeys(store.space(name).id for name in (store.spaces if spaces is None else spaces)))
+    named, notes = _named(schemes, images)
+    run = Run(images, {head_name(head): head for head in heads}, progress, notes)
+    labels = run.labels(named)
+    run.total = len(labels) * len(run.heads) * len(ids)
+    try:
+        for space in ids:
+            run.space(store, space, labels, Splitter(images, split, test_size, seed), cv)
+    except KeyboardInterrupt as interrupt:
+        raise ComparisonInterrupted(run.comparison(named, ids)) from interrupt
+    run.report("done")
+    return run.comparison(named, ids)
+
+
+def _named(schemes: Schemes, images: pd.DataFrame) -> tuple[dict[str, Scheme], list[str]]:
+    if schemes is None:
+        return default_schemes(images)
+    if isinstance(schemes, Mapping):
+        return dict(schemes), []
+    return {scheme.name: scheme for scheme in schemes}, []

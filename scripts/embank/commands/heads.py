@@ -1,0 +1,244 @@
+"""`embank train`, `compare` and `evaluate`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from embank.console import print_json, print_table, progress, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from classifiers import Scheme
+    from classifiers.results import Comparison
+    from store import FeatureStore
+
+_JSON = typer.Option("--json", help="Print one JSON document.")
+_SCHEMES = typer.Option(help="A YAML file of label schemes; else `folder` and the columns of label tables.")
+_SPLIT = typer.Option(help="auto, folder, random, or a column whose values are train, val and test.")
+_TEST_SIZE = typer.Option(min=0.01, max=0.99, help="Share of held-out images of a random split.")
+_SEED = typer.Option(min=0, help="Of a random split.")
+_FIGURES = ["subset", "n", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "macro_f1"]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command(
+        "train",
+        short_help="Train one head and save it.",
+        epilog="Example: embank train pets.embank --scheme folder --head ridge --out pets.head",
+    )(_train)
+    app.command(
+        "compare",
+        short_help="The board: every scheme x head x space.",
+        epilog="Example: embank compare pets.embank --schemes schemes.yaml --heads ridge,logistic --report board.html",
+    )(_compare)
+    app.command(
+        "evaluate",
+        short_help="Figures of a saved head.",
+        epilog="""Example: embank evaluate pets.embank pets.head --where "width >= 400" """,
+    )(_evaluate)
+
+
+def _train(
+    store: Annotated[Path, typer.Argument(help="The store.")],
+    scheme: Annotated[str, typer.Option(help="The scheme that gives the labels.")],
+    head: Annotated[
+        str, typer.Option(help="ridge, logistic, dense, svm, …, with options as logistic(C=0.1).")
+    ],
+    out: Annotated[Path, typer.Option(help="Where to save the head.")],
+    schemes: Annotated[Path | None, _SCHEMES] = None,
+    space: Annotated[
+        str | None, typer.Option(help="A backbone or a space id; needed if there are several.")
+    ] = None,
+    split: Annotated[str, _SPLIT] = "auto",
+    test_size: Annotated[float, _TEST_SIZE] = 0.2,
+    seed: Annotated[int, _SEED] = 0,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Train one head, save it, and print its figures on the held-out images."""
+    from classifiers import train_head
+    from store import FeatureStore
+
+    opened = FeatureStore(store)
+    saved, report = train_head(
+        opened, _scheme(opened, scheme, schemes), head, space, split=split, test_size=test_size, seed=seed
+    )
+    saved.save(out)
+    _print_figures(report, json)
+    say(f"Saved to {out}. Label new photos with: embank predict {out} PHOTOS…")
+
+
+def _evaluate(
+    store: Annotated[Path, typer.Argument(help="The store.")],
+    head_file: Annotated[Path, typer.Argument(help="A file that `embank train` saved.")],
+    where: Annotated[
+        list[str] | None, typer.Option(help="A subset, such as \"split == 'val'\"; may repeat.")
+    ] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="The true labels; by default the head's own scheme.")
+    ] = None,
+    schemes: Annotated[Path | None, _SCHEMES] = None,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Print the figures of a saved head on a store's images, those it was trained on left out."""
+    from classifiers import evaluate_head, load_head
+    from store import FeatureStore
+
+    saved = load_head(head_file)
+    opened = FeatureStore(store)
+    chosen = _scheme(opened, scheme, schemes) if scheme else None
+    _print_figures(evaluate_head(opened, saved, chosen, where or []), json)
+
+
+def _compare(
+    store: Annotated[Path, typer.Argument(help="The store.")],
+    schemes: Annotated[Path | None, _SCHEMES] = None,
+    heads: Annotated[
+        str, typer.Option(help="Comma-separated, such as ridge,dense(epochs=20).")
+    ] = "ridge,logistic",
+    spaces: Annotated[
+        str | None, typer.Option(help="Comma-separated backbones or space ids; all by default.")
+    ] = None,
+    cv: Annotated[
+        int | None, typer.Option(min=2, help="Cross-validation with K folds, not one split.")
+    ] = None,
+    split: Annotated[str, _SPLIT] = "auto",
+    test_size: Annotated[float, _TEST_SIZE] = 0.2,
+    seed: Annotated[int, _SEED] = 0,
+    csv: Annotated[Path | None, typer.Option(help="Write the board as CSV.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a report to look at, OUT.html.")] = None,
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """The board: every scheme x head x space, with figures on held-out images."""
+    from classifiers.presets import split_heads
+    from classifiers.results import ComparisonInterrupted
+    from store import FeatureStore
+
+    opened = FeatureStore(store)
+    wanted = [name.strip() for name in spaces.split(",")] if spaces else None
+    settings: dict[str, Any] = {"cv": cv, "split": split, "test_size": test_size, "seed": seed}
+    try:
+        comparison = compare_with_progress(
+            opened, _schemes(opened, schemes), split_heads(heads), wanted, settings
+        )
+    except ComparisonInterrupted as interrupt:
+        _tell(opened, interrupt.partial, settings, csv, report, json)
+        raise
+    _tell(opened, comparison, settings, csv, report, json)
+    if comparison.errors:
+        raise typer.Exit(1 if comparison.results else 2)
+
+
+def compare_with_progress(
+    store: FeatureStore,
+    schemes: dict[str, Scheme],
+    heads: list[str],
+    spaces: list[str] | None,
+    settings: dict[str, Any],
+) -> Comparison:
+    """`run_comparison` with a progress bar."""
+    from classifiers import run_comparison
+
+    with progress("comparing", unit="heads") as show:
+        return run_comparison(store, schemes, heads, spaces, progress=show, **settings)
+
+
+def print_board(board: pd.DataFrame) -> None:
+    """The board as a table on standard output, spaces by their short names where these are enough."""
+    short = board.assign(space=board["space"].str.rsplit("-", n=1).str[0])
+    shown = short if short["space"].nunique() == board["space"].nunique() else board
+    interval = [f"{100 * low:.1f} to {100 * high:.1f}" for low, high in zip(board.accuracy_low, board.accuracy_high,
+                                                                          strict=True)]  # fmt: skip
+    columns = ["scheme", "head", "space", "classes", "n_train", "n_test", "accuracy", "95 % interval",
+               "balanced", "macro F1", "majority", "seconds"]  # fmt: skip
+    shown = shown.assign(interval=interval)
+    names = ["scheme", "head", "space", "classes", "n_train", "n_test", "accuracy", "interval", "balanced_accuracy",
+             "macro_f1", "majority", "seconds"]  # fmt: skip
+    print_table("", columns, shown[names].astype(object).to_numpy().tolist())
+
+
+def save_report(
+    store: FeatureStore, comparison: Comparison, settings: dict[str, Any], path: Path, command: str
+) -> None:
+    """The report of a comparison, with pictures from the store's sources."""
+    from classifiers.report import write_report
+    from embedder.thumbnails import thumbnails
+
+    spaces = comparison.board["space"].unique()
+    about = {
+        "command": command,
+        "store": str(store.path),
+        **{key: value for key, value in settings.items() if value is not None},
+        **{f"recipe of {space}": store.spaces[space].recipe for space in spaces},
+    }
+    write_report(
+        path,
+        comparison,
+        title=f"Label schemes on {store.path.name}",
+        pictures=lambda images: thumbnails(store, images),
+        about=about,
+    )
+
+
+def _tell(
+    store: FeatureStore,
+    comparison: Comparison,
+    settings: dict[str, Any],
+    csv: Path | None,
+    report: Path | None,
+    json: bool,
+) -> None:
+    from store.commit import write_file
+
+    for note in comparison.notes:
+        say(f"Note: {note}")
+    for _, sentence in comparison.errors:
+        say(f"embank: {sentence}")
+    board = comparison.board
+    if json:
+        print_json({"rows": board.to_dict("records")})
+    elif len(board):
+        print_board(board)
+    if csv:
+        write_file(csv, board.to_csv(index=False).encode())
+    if report and len(board):
+        save_report(store, comparison, settings, report, shlex.join(["embank", *sys.argv[1:]]))
+        say(f"Report: {report}")
+
+
+def _print_figures(report: dict[str, Any], json: bool) -> None:
+    for note in report.get("notes", []):
+        say(f"Note: {note}")
+    if json:
+        print_json({key: value for key, value in report.items() if key != "notes"})
+        return
+    title = f"{report['scheme']}: {report['head']} on {report['space']}, {len(report['classes'])} classes"
+    print_table(title, _FIGURES, [[row[name] for name in _FIGURES] for row in report["rows"]])
+
+
+def _schemes(store: FeatureStore, path: Path | None) -> dict[str, Scheme]:
+    from classifiers import default_schemes, load_schemes
+
+    if path is not None:
+        return load_schemes(path)
+    schemes, notes = default_schemes(store.images())
+    for note in notes:
+        say(f"Note: {note}")
+    return schemes
+
+
+def _scheme(store: FeatureStore, name: str, path: Path | None) -> Scheme:
+    from classifiers import SchemeError
+    from classifiers.suggestions import suggest
+
+    schemes = _schemes(store, path)
+    if name not in schemes:
+        where = str(path) if path else str(store.path)
+        raise SchemeError(f"{where} has no scheme {name!r}. {suggest(name, schemes)}")
+    return schemes[name]

@@ -1,0 +1,248 @@
+"""Comparing, training and evaluating on a store (a small fake of one)."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import RidgeClassifierCV
+from sklearn.model_selection import cross_val_predict
+
+from classifiers import (
+    ComparisonInterrupted,
+    ExpressionError,
+    HeadError,
+    RidgeHead,
+    Scheme,
+    SchemeError,
+    SpaceMismatchError,
+    compare,
+    evaluate_head,
+    load_head,
+    run_comparison,
+    train_head,
+)
+from classifiers.factorization import Factorization, factorize
+from store import UnknownImageError, UnknownSpaceError, Vectors
+from store.columns import hashes_from_hex
+from store.recipes import space_id
+
+RECIPES = [{"backbone": "Small", "image_size": 32}, {"backbone": "Large", "image_size": 64}]
+
+
+class FakeStore:
+    """Stands in for a FeatureStore: images with vectors that depend on their labels."""
+
+    def __init__(
+        self, images: pd.DataFrame, vectors: dict[str, np.ndarray[Any, Any]], recipes: list[Any]
+    ) -> None:
+        self._images, self._vectors = images, vectors
+        self.reads: list[str] = []
+        self.spaces = {}
+        for recipe in recipes:
+            id_ = space_id(recipe)
+            self.spaces[id_] = SimpleNamespace(
+                id=id_, recipe=recipe, dim=8, rows=len(images), find=self._finder(id_)
+            )
+
+    def _finder(self, id_: str) -> Any:
+        known = {
+            one.tobytes()
+            for one in hashes_from_hex(self._images["hash"][~np.isnan(self._vectors[id_][:, 0])])
+        }
+        return lambda hashes: np.array([0 if one.tobytes() in known else -1 for one in hashes])
+
+    def images(self) -> pd.DataFrame:
+        return self._images.copy()
+
+    def space(self, name: str) -> Any:
+        for id_, space in self.spaces.items():
+            if name in (id_, space.recipe["backbone"]):
+                return space
+        raise UnknownSpaceError(f"no space {name!r}")
+
+    def vectors(self, name: str, images: pd.DataFrame) -> Vectors:
+        space = self.space(name)
+        self.reads.append(space.id)
+        place = {h: i for i, h in enumerate(self._images["hash"])}
+        array = self._vectors[space.id][[place[h] for h in images["hash"]]].astype(np.float32)
+        if np.isnan(array).any():
+            raise UnknownImageError("an image has no vector")
+        return Vectors.of(array, space.id, space.recipe)
+
+
+def make_store(n: int = 240, seed: int = 0, recipes: Any = RECIPES) -> Any:
+    generator = np.random.default_rng(seed)
+    shape, colour = generator.integers(0, 3, n), generator.integers(0, 2, n)
+    images = pd.DataFrame(
+        {
+            "key": [f"{i}.jpg" for i in range(n)],
+            "hash": [hashlib.blake2b(f"{seed}/{i}".encode(), digest_size=16).hexdigest() for i in range(n)],
+            "folder": np.array(["disc", "ring", "star"])[shape],
+            "split": np.where(np.arange(n) % 4 == 0, "val", "train"),
+            "width": generator.integers(100, 400, n),
+            "labels.colour": np.array(["red", "blue"])[colour],
+            "labels.one": "x",
+        }
+    )
+    base = np.random.default_rng(0)
+    centres, tints = base.normal(size=(3, 8)), base.normal(size=(2, 8))
+    clean = 2 * centres[shape] + tints[colour]
+    vectors = {space_id(r): clean + (i + 1) * generator.normal(size=(n, 8)) for i, r in enumerate(recipes)}
+    return FakeStore(images, vectors, recipes)
+
+
+SCHEMES = {
+    "shape": Scheme("shape", "folder"),
+    "colour": Scheme("colour", "colour"),
+    "round": Scheme("round", "folder", groups={"round": ["disc", "ring"], "other": "rest"}),
+}
+
+
+def test_the_board() -> None:
+    store = make_store()
+    seen: list[tuple[int, int, str]] = []
+    board = compare(store, SCHEMES, ["ridge", "logistic"], progress=lambda *step: seen.append(step))
+    assert board[["scheme", "head", "space"]].drop_duplicates().shape == (12, 3)
+    assert board["scheme"].tolist() == [name for name in SCHEMES for _ in range(4)]
+    assert board.loc[0, ["classes", "n_train", "n_test"]].tolist() == [3, 180, 60]
+    assert (board["accuracy"] > board["majority"]).all()
+    assert ((board["accuracy_low"] < board["accuracy"]) & (board["accuracy"] <= board["accuracy_high"])).all()
+    assert store.reads == list(store.spaces)
+    assert seen[-1] == (12, 12, "done")
+    assert board.attrs["errors"] == []
+
+
+def test_figures_are_those_of_a_head_fitted_by_hand() -> None:
+    store = make_store()
+    result = run_comparison(store, SCHEMES, ["ridge"], ["Small"]).results[0]
+    X, y = store.vectors("Small", store.images()), store.images()["folder"].to_numpy()
+    head = RidgeHead().fit(X[result.train], y[result.train])
+    assert [result.labels.classes[c] for c in result.predicted] == head.predict(X[result.test]).tolist()
+    assert result.figures.accuracy == head.score(X[result.test], y[result.test])
+    assert result.probabilities is not None
+    np.testing.assert_allclose(result.probabilities, head.predict_proba(X[result.test]), atol=1e-5)
+
+
+def test_ridge_factorizes_once_for_all_schemes(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def counting(X: Any, *rest: Any) -> Factorization:
+        calls.append(len(X))
+        return factorize(X, *rest)
+
+    monkeypatch.setattr("classifiers.ridge.factorize", counting)
+    run_comparison(make_store(), SCHEMES, ["ridge"])
+    assert calls == [180, 180]
+    calls.clear()
+    run_comparison(make_store(), SCHEMES, ["ridge"], ["Small"], cv=4)
+    assert len(calls) == 4
+
+
+def test_cross_validation_predicts_every_row_once() -> None:
+    store = make_store()
+    comparison = run_comparison(store, [SCHEMES["shape"]], ["ridge(alpha=10.0)", "svm"], ["Small"], cv=5)
+    for result in comparison.results:
+        assert result.test.tolist() == list(range(240))
+        assert (result.predicted >= 0).all()
+    X, y = np.asarray(store.vectors("Small", store.images())), store.images()["folder"].to_numpy()
+    theirs = (cross_val_predict(RidgeClassifierCV(alphas=[10.0]), X, y, cv=5) == y).mean()
+    assert comparison.results[0].figures.accuracy == pytest.approx(theirs, abs=0.04)
+    assert comparison.results[1].probabilities is None
+
+
+def test_broken_schemes_and_heads_stop_nothing() -> None:
+    class Broken(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+        def fit(self, X: object, y: object) -> None:
+            raise ValueError("it broke")
+
+    schemes = {**SCHEMES, "one": Scheme("one", "one"), "none": Scheme("none", "colur")}
+    comparison = run_comparison(make_store(), schemes, ["ridge", Broken()], ["Small"])
+    assert len(comparison.results) == 3
+    sentences = dict(comparison.errors)
+    assert "leaves one class" in sentences["one"]
+    assert "'colur'" in sentences["none"]
+    assert "it broke" in sentences["shape"]
+    with pytest.raises(SchemeError, match="leaves one class"):
+        compare(make_store(), [schemes["one"]])
+    with pytest.raises(HeadError, match="rigde"):
+        compare(make_store(), SCHEMES, ["rigde"])
+    with pytest.raises(UnknownSpaceError):
+        compare(make_store(), SCHEMES, spaces=["Huge"])
+
+
+def test_default_schemes_and_images_without_vectors() -> None:
+    store = make_store()
+    large = list(store.spaces)[1]
+    store._vectors[large][:40] = np.nan
+    store.spaces[large].find = store._finder(large)
+    comparison = run_comparison(store, None, ["ridge"])
+    assert list(comparison.board["scheme"].unique()) == ["folder", "colour"]
+    assert any("labels.one" in note for note in comparison.notes)
+    assert any("40 images left out" in note for note in comparison.notes)
+    assert comparison.board["n_test"].tolist() == [60, 50, 60, 50]
+
+
+def test_interruption_keeps_what_is_done() -> None:
+    def stop(done: int, total: int, what: str) -> None:
+        if done == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(ComparisonInterrupted) as caught:
+        run_comparison(make_store(), SCHEMES, ["ridge", "logistic"], progress=stop)
+    assert isinstance(caught.value, KeyboardInterrupt)
+    assert len(caught.value.partial.board) == 6
+
+
+def test_what_does_not_converge_is_noted() -> None:
+    comparison = run_comparison(make_store(), [SCHEMES["shape"]], ["logistic(max_iter=1)"], ["Small"])
+    assert any("raise max_iter" in note for note in comparison.notes)
+
+
+def test_train_save_evaluate(tmp_path: Path) -> None:
+    store = make_store()
+    saved, report = train_head(store, SCHEMES["round"], "logistic(C=0.5)", "Small")
+    assert (report["scheme"], report["head"], report["space"]) == (
+        "round",
+        "logistic(C=0.5)",
+        list(store.spaces)[0],
+    )
+    assert report["classes"] == ["round", "other"]
+    assert [(row["subset"], row["n"]) for row in report["rows"]] == [("train", 180), ("held-out", 60)]
+    saved.save(tmp_path / "a.head")
+    back = load_head(tmp_path / "a.head")
+    assert back.scheme == SCHEMES["round"]
+    found = evaluate_head(store, back, where=["width < 250", "round == 'other' and colour == 'red'"])
+    assert [row["subset"] for row in found["rows"]] == [
+        "overall",
+        "width < 250",
+        "round == 'other' and colour == 'red'",
+    ]
+    assert found["rows"][0] == report["rows"][1] | {"subset": "overall"}
+    assert any("180 images left out" in note for note in found["notes"])
+    elsewhere = evaluate_head(make_store(seed=7), back)
+    assert elsewhere["rows"][0]["n"] == 240
+    assert elsewhere["rows"][0]["accuracy"] > 0.7
+
+
+def test_evaluations_that_cannot_be() -> None:
+    store = make_store()
+    saved, _ = train_head(store, SCHEMES["shape"], "ridge", "Small")
+    with pytest.raises(ExpressionError, match="holds for none of 60 evaluated images"):
+        evaluate_head(store, saved, where=["width > 9999"])
+    with pytest.raises(HeadError, match="labels none of them"):
+        evaluate_head(store, saved, scheme=SCHEMES["colour"])
+    seen = make_store()
+    seen._images = seen._images.iloc[[i for i in range(240) if i % 4]].reset_index(drop=True)
+    with pytest.raises(HeadError, match="trained on all of them"):
+        evaluate_head(seen, saved)
+    with pytest.raises(SpaceMismatchError, match=r"nearest is Small.*image_size 32 → 48"):
+        evaluate_head(make_store(recipes=[{"backbone": "Small", "image_size": 48}]), saved)
+    with pytest.raises(HeadError, match="say which space"):
+        train_head(store, SCHEMES["shape"])
