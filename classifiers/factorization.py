@@ -19,9 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from classifiers.threads import few_threads
+
 Float = NDArray[np.float64]
 _BLOCK = 1024
 _SMALLEST_GAP = 1e-12
+_SMALL = 1024
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,8 @@ def factorize(X: NDArray[Any], weights: Float | None = None, fit_intercept: bool
     if constant is not None:
         # The constant direction has eigenvalue 0 like others may; lifted to the top it can be left out exactly.
         gram += (2.0 * np.linalg.norm(gram) + 1.0) * np.outer(constant, constant)
-    values, basis = eigh(gram, driver="evd", overwrite_a=True, check_finite=False)
+    with few_threads(len(gram) <= _SMALL):
+        values, basis = eigh(gram, driver="evd", overwrite_a=True, check_finite=False)
     if constant is not None:
         values, basis = values[:-1], basis[:, :-1]
     scale = trace / dim if trace > 0 else 1.0

@@ -12,6 +12,9 @@ from classifiers.errors import HeadError
 from classifiers.heads import LinearHead
 from classifiers.ridge import ClassWeight, row_weights
 from classifiers.scaling import mean_and_scale
+from classifiers.threads import few_threads
+
+_SMALL = 1 << 21
 
 
 class LogisticHead(LinearHead):
@@ -53,7 +56,7 @@ class LogisticHead(LinearHead):
         model = LogisticRegression(C=strength, max_iter=self.max_iter, tol=self.tol)
         scaled = vectors - mean
         scaled /= scale
-        with warnings.catch_warnings(record=True) as caught:
+        with warnings.catch_warnings(record=True) as caught, few_threads(scaled.size <= _SMALL):
             warnings.simplefilter("always")
             model.fit(scaled, codes, sample_weight=weights)
         unexpected = [warning for warning in caught if not issubclass(warning.category, ConvergenceWarning)]

@@ -23,7 +23,7 @@ from store import FeatureStore, StoreError
 from store.columns import hashes_from_hex
 
 Progress = Callable[[int, int, str], None]
-_RIDGES_TOGETHER = 64
+_RIDGES_TOGETHER = 256
 
 
 @dataclass

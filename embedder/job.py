@@ -108,9 +108,9 @@ def embed(
         known_digest(recipe)  # a weights file that is not there is said before anything is listed
     listed = open_source(source, name)
     settings.failure_limit(len(listed.entries))
-    writer = StoreWriter(store)
-    _check_same_place(writer, listed, named=name is not None)
-    job = _Job(listed, writer, recipes, settings, progress)
+    if Path(store).exists():
+        _check_same_place(StoreWriter(store), listed, named=name is not None)
+    job = _Job(listed, Path(store), recipes, settings, progress)
     report = job.run()
     report.seconds = round(time.monotonic() - started, 3)
     return report
@@ -122,7 +122,7 @@ class _Job:
     def __init__(
         self,
         source: Source,
-        writer: StoreWriter,
+        store: Path,
         recipes: Sequence[Recipe],
         settings: JobSettings,
         progress: Progress | None,
@@ -130,10 +130,11 @@ class _Job:
         self._source, self._settings, self._progress = source, settings, progress
         self._report = EmbedReport(notes=list(source.notes))
         self._engines: dict[str, Engine] = {}
-        self._recipes = {frozen.space: recipe for recipe in recipes for frozen in [self._freeze(recipe)]}
-        self._report.space = list(self._recipes)
-        frozen = {space: recipe.freeze(str(known_digest(recipe))) for space, recipe in self._recipes.items()}
-        self._bank = Bank(writer, source, frozen)
+        by_recipe = {self._freeze(recipe): recipe for recipe in recipes}
+        frozen = {recipe.space: recipe for recipe in by_recipe}
+        self._recipes = {recipe.space: settings for recipe, settings in by_recipe.items()}
+        self._report.space = list(frozen)
+        self._bank = Bank(StoreWriter(store), source, frozen)  # after the weights: else a typo leaves a store
         self._sizes: dict[str, tuple[int, int]] = {}  # of every image of this run, by hash
         self._reasons: dict[str, str] = {}  # why an image of this hash is bad
         self._twins: list[ReadImage] = []  # same bytes as an image of this run whose outcome is not known yet

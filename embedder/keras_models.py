@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,7 +75,8 @@ def _with_weights(recipe: Recipe, backbone: Backbone) -> Any:  # noqa: ANN401
 
 def _with_imagenet(recipe: Recipe, backbone: Backbone) -> Any:  # noqa: ANN401
     try:
-        return _build(recipe, backbone, weights=IMAGENET)
+        with redirect_stdout(sys.stderr):  # Keras prints its downloads, and standard output is for results
+            return _build(recipe, backbone, weights=IMAGENET)
     except Exception as error:  # Keras raises a bare Exception when a download fails
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(

@@ -80,7 +80,7 @@ class FeatureStore:
                 f"{self.path} holds {len(fitting)} recipes of {name}: {', '.join(s.id for s in fitting)} "
                 f"(the first two differ in {difference}). Name one of them in full."
             )
-        near = difflib.get_close_matches(name, self.spaces, n=1, cutoff=0.3)
+        near = difflib.get_close_matches(name, self.spaces, n=1, cutoff=0.6)
         known = ", ".join(self.spaces) or "none yet"
         raise UnknownSpaceError(
             f"{self.path} has no space {name!r}; its spaces: {known}."

@@ -111,9 +111,9 @@ def test_the_board() -> None:
     board = compare(store, SCHEMES, ["ridge", "logistic"], progress=lambda *step: seen.append(step))
     assert board[["scheme", "head", "space"]].drop_duplicates().shape == (12, 3)
     assert board["scheme"].tolist() == [name for name in SCHEMES for _ in range(4)]
-    assert board.loc[0, ["classes", "n_train", "n_test"]].tolist() == [3, 180, 60]
-    assert (board["accuracy"] > board["majority"]).all()
-    assert ((board["accuracy_low"] < board["accuracy"]) & (board["accuracy"] <= board["accuracy_high"])).all()
+    assert board[["classes", "n_train", "n_test"]].to_numpy()[0].tolist() == [3, 180, 60]
+    assert board["accuracy"].gt(board["majority"]).all()
+    assert board["accuracy"].between(board["accuracy_low"], board["accuracy_high"]).all()
     assert store.reads == list(store.spaces)
     assert seen[-1] == (12, 12, "done")
     assert board.attrs["errors"] == []
@@ -211,7 +211,7 @@ def test_train_save_evaluate(tmp_path: Path) -> None:
     assert (report["scheme"], report["head"], report["space"]) == (
         "round",
         "logistic(C=0.5)",
-        list(store.spaces)[0],
+        next(iter(store.spaces)),
     )
     assert report["classes"] == ["round", "other"]
     assert [(row["subset"], row["n"]) for row in report["rows"]] == [("train", 180), ("held-out", 60)]

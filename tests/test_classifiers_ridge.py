@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import softmax
 from sklearn.linear_model import RidgeClassifier, RidgeClassifierCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -17,7 +18,7 @@ from classifiers import factorization as module
 ALPHAS = np.logspace(-2, 4, 7)
 
 
-@parametrize_with_checks([RidgeHead(), LogisticHead()])
+@parametrize_with_checks([RidgeHead(), LogisticHead()])  # type: ignore[untyped-decorator]
 def test_scikit_learns_own_checks(estimator: object, check: object) -> None:
     check(estimator)  # type: ignore[operator]
 
@@ -53,7 +54,7 @@ def test_equals_scikit_learn(
 @pytest.mark.parametrize("dim", [5, 80])
 def test_leave_one_out_is_what_leaving_out_gives(dim: int) -> None:
     generator = np.random.default_rng(0)
-    X, y = generator.normal(size=(40, dim)), generator.integers(0, 2, 40) * 2.0 - 1
+    X, y = generator.normal(size=(40, dim)), np.where(generator.integers(0, 2, 40), 1.0, -1.0)
     factor = module.factorize(X)
     Yc, means = factor.centre(y[:, None])
     left_out = factor.left_out(Yc, factor.project(Yc), means, np.array([3.0]), np.arange(40))
@@ -93,15 +94,10 @@ def test_probabilities_fit_the_left_out_scores() -> None:
     np.testing.assert_allclose(p.sum(axis=1), 1)
     assert abs(p.max(axis=1).mean() - (p.argmax(axis=1) == y[300:]).mean()) < 0.08
     loss = [
-        -np.log(_softmax(head.decision_function(X[300:]) * t)[np.arange(300), y[300:]]).mean()
+        -np.log(softmax(head.decision_function(X[300:]) * t, axis=1)[np.arange(300), y[300:]]).mean()
         for t in (0.3, 3)
     ]
     assert -np.log(p[np.arange(300), y[300:]]).mean() < min(loss)
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-    p = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return p / p.sum(axis=1, keepdims=True)
 
 
 def test_many_labels_share_one_factorization(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,11 +106,14 @@ def test_many_labels_share_one_factorization(monkeypatch: pytest.MonkeyPatch) ->
     complete = [generator.integers(0, k, 60) for k in (2, 3, 4)]
     text = np.array(["a", "b"], object)[complete[0]]
     text[:5] = None
-    calls = []
+    calls: list[int] = []
     real = module.factorize
-    monkeypatch.setattr(
-        "classifiers.ridge.factorize", lambda X, *rest: calls.append(len(X)) or real(X, *rest)
-    )
+
+    def counting(X: Any, *rest: Any) -> module.Factorization:
+        calls.append(len(X))
+        return real(X, *rest)
+
+    monkeypatch.setattr("classifiers.ridge.factorize", counting)
     heads = fit_many(X, [*complete, text])
     assert calls == [60, 55]
     for y, head in zip(complete, heads, strict=False):
@@ -148,7 +147,7 @@ def test_input_that_no_head_takes() -> None:
     with pytest.raises(HeadError, match="of one class, 'a'; two are needed"):
         RidgeHead().fit(X, ["a"] * 6)
     with pytest.raises(HeadError, match=r"labels of 1 of 6 rows are missing .* row 2"):
-        RidgeHead().fit(X, ["a", "a", None, "b", "a", "b"])
+        RidgeHead().fit(X, np.array(["a", "a", None, "b", "a", "b"], object))
     with pytest.raises(HeadError, match="NaN or infinity values, the first in row 4 of 6"):
         RidgeHead().fit(np.where(np.arange(6)[:, None] == 4, np.nan, X), y)
     with pytest.raises(HeadError, match="expecting 3 features"):

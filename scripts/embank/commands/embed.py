@@ -109,5 +109,6 @@ def _tell(report: EmbedReport, store: Path, json: bool) -> None:
         print_json(report.to_dict())
         return
     columns = ["listed", "embedded", "skipped", "duplicates", "failed", "seconds", "images/s"]
-    row = [getattr(report, column, None) for column in columns[:-1]] + [report.images_per_second]
+    counts = [report.listed, report.embedded, report.skipped, report.duplicates, report.failed]
+    row = [*counts, f"{report.seconds:.1f}", f"{report.images_per_second:.0f}"]
     print_table(f"{store}: {', '.join(report.space)}", columns, [row])

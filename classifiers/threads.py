@@ -1,0 +1,17 @@
+"""Linear algebra on one thread where several would only wait for one another."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+from threadpoolctl import ThreadpoolController  # comes with scikit-learn
+
+
+def few_threads(small: bool) -> AbstractContextManager[object]:
+    """Keeps BLAS to one thread while `small` work is done.
+
+    OpenBLAS's threads wait for one another actively, many times in one small decomposition. On a machine that
+    is busy with anything else this was seen to make an eigendecomposition of (400, 400) 10 to 50 times slower,
+    and a second thread gains little there on an idle one.
+    """
+    return ThreadpoolController().limit(limits=1, user_api="blas") if small else nullcontext()
