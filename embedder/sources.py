@@ -111,7 +111,7 @@ def key_of(relative: bytes) -> str:
 def path_of(location: str, key: str) -> str:
     """Where the image of this key lies, for a source at `location`: the inverse of listing it."""
     base = os.fsencode(location if Path(location).is_dir() else Path(location).parent)
-    raw = re.sub(rb"\\\\(\\\\|x[0-9a-f]{2})", _unescape, key.encode())
+    raw = re.sub(rb"\\(\\|x[0-9a-f]{2})", _unescape, key.encode())
     return os.fsdecode(os.path.join(base, raw))  # noqa: PTH118 (bytes)
 
 
