@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,6 +12,7 @@ from classifiers.heads import Head, probabilities
 from classifiers.ridge import ClassWeight, row_weights
 from classifiers.scaling import mean_and_scale
 from classifiers.suggestions import suggest
+from store.keras_setup import load_keras
 
 LEARNING_RATES = {"adam": 1e-3, "sgd": 1e-2, "rmsprop": 1e-3}  # Keras's own defaults
 OUTPUTS = ("softmax", "sigmoid", "logits")
@@ -109,7 +109,7 @@ class DenseHead(Head):
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self)
-        model = self._model(_keras(), self.n_features_in_)
+        model = self._model(load_keras(), self.n_features_in_)
         model.set_weights([array for layer in self.layers_ for array in layer])
         return model
 
@@ -133,7 +133,7 @@ class DenseHead(Head):
         return keras.Sequential(layers)
 
     def _compiled(self, dim: int) -> Keras:
-        keras = _keras()
+        keras = load_keras()
         model = self._model(keras, dim)
         rate = LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
         optimizers = {
@@ -181,7 +181,7 @@ def _train(
     validation: NDArray[np.intp],
 ) -> dict[str, list[float]]:
     """Trains the model on `training` rows; returns its history."""
-    keras = _keras()
+    keras = load_keras()
     batches = -(-len(training) // head.batch_size)
     # Several steps in one call save Keras's overhead, which is most of the time for networks this small.
     model.steps_per_execution = next(
@@ -270,11 +270,3 @@ def _check_options(head: DenseHead) -> None:
         raise HeadError(
             f"early_stopping is False, True or a patience in epochs; got {head.early_stopping!r}."
         )
-
-
-def _keras() -> Keras:
-    """Keras, imported now: it takes seconds, and most commands never need it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
-
-    return keras

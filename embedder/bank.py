@@ -44,6 +44,7 @@ class Bank:
         self._spaces = {id_: store.spaces[id_] for id_ in recipes}
         self._unchanged = self._find_unchanged()
         self._listed_hashes = dict(zip(self._listed["key"], self._listed["hash"], strict=True))
+        self._known_hashes = set(self._listed["hash"])
         self._buffers = {id_: _Buffer() for id_ in recipes}
         self._uncommitted: dict[str, set[str]] = {}
         self._rows: list[dict[str, object]] = []
@@ -60,7 +61,7 @@ class Bank:
 
     def is_listed_elsewhere(self, entry: Entry, hash_: str) -> bool:
         """Whether the source had these bytes under another key, and this key did not have them."""
-        return self._listed_hashes.get(entry.key) != hash_ and hash_ in self._listed_hashes.values()
+        return self._listed_hashes.get(entry.key) != hash_ and hash_ in self._known_hashes
 
     def expect(self, hash_: str, spaces: frozenset[str]) -> None:
         """Announces that vectors of these bytes are to come; their rows wait until all are committed."""

@@ -30,13 +30,18 @@ class Engine(Protocol):
         """(n, size, size, 3) uint8 RGB, n at most `batch_size`, to (n, dim) float32 in the same order."""
 
 
+def check_engine(name: str) -> None:
+    """Raises EngineError unless there is an engine of this name."""
+    if name not in ENGINES:
+        raise EngineError(f"engine {name!r} does not exist: expected {', '.join(ENGINES)}.")
+
+
 def open_engine(recipe: Recipe, engine: str = "auto", batch_size: int = 16, threads: int = 1) -> Engine:
     """Loads the backbone of `recipe`; `auto` is OpenVINO.
 
     A backbone that was converted before starts without Keras. Raises WeightsError, RecipeError or EngineError.
     """
-    if engine not in ENGINES:
-        raise EngineError(f"engine {engine!r} does not exist: expected {', '.join(ENGINES)}.")
+    check_engine(engine)
     digest = known_digest(recipe)
     if engine == "keras":
         return _open_keras(recipe, batch_size)

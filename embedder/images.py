@@ -14,10 +14,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from embedder.errors import ImageError
 
-# Pillow warns at 89 million pixels and refuses at twice that, from the header alone: the refusal is what counts.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Pillow warns of damaged metadata, and at 89 million pixels; it refuses at twice that, from the header alone.
+# What counts is whether there is a picture: a warning in the middle of a progress bar helps nobody.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 SUFFIXES = (
     ".jpg",
     ".jpeg",
@@ -97,7 +98,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         image.load()
         return image
     if image.mode.startswith("I"):

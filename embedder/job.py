@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from embedder.bank import Bank
-from embedder.engines import Engine, open_engine
+from embedder.engines import Engine, check_engine, open_engine
 from embedder.errors import ImageError, RecipeError, SourceError
 from embedder.images import picture_size
 from embedder.machine import usable_processors
@@ -31,7 +31,7 @@ class JobSettings:
 
     engine: `auto`, `openvino` or `keras`. batch_size: images that the engine takes at once. workers: threads
     that read and decode; None is one a processor. limit: only the first so many images. max_failures: end the
-    run early after more bad images than this, a count or a share such as `5%`.
+    run early after more bad images than this, a count or a share such as `5%`. Raises EngineError or RecipeError.
     """
 
     engine: str = "auto"
@@ -40,8 +40,12 @@ class JobSettings:
     limit: int | None = None
     max_failures: str | int | None = None
 
+    def __post_init__(self) -> None:
+        check_engine(self.engine)
+        self.failure_limit(1)
+
     def failure_limit(self, listed: int) -> float:
-        """The number of bad images that is still accepted. Raises RecipeError if it cannot be read."""
+        """The number of bad images that is still accepted, of so many listed."""
         text = str(self.max_failures).strip() if self.max_failures is not None else "100%"
         try:
             limit = float(text.removesuffix("%")) / 100 * listed if text.endswith("%") else float(int(text))
@@ -107,7 +111,6 @@ def embed(
     for recipe in recipes:
         known_digest(recipe)  # a weights file that is not there is said before anything is listed
     listed = open_source(source, name)
-    settings.failure_limit(len(listed.entries))
     if Path(store).exists():
         _check_same_place(StoreWriter(store), listed, named=name is not None)
     job = _Job(listed, Path(store), recipes, settings, progress)
@@ -228,8 +231,9 @@ class _Job:
             image = decoded.task.image
             if image.hash in self._reasons:
                 continue
-            if not np.isfinite(vector).all():
-                self._fail(image.entry, image.hash, f"its vector is not finite in {embedded.space}")
+            dtype = self._recipes[embedded.space].dtype
+            if not (np.abs(vector) <= np.finfo(dtype).max).all():  # NaN is not
+                self._fail(image.entry, image.hash, f"its vector is not finite {dtype} in {embedded.space}")
                 continue
             self._bank.add_vector(embedded.space, image.entry.key, image.hash, vector)
             waiting = self._open_spaces[image.hash]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.engines import Pictures
-from embedder.keras_setup import load_keras
 from embedder.recipe import FrozenRecipe
+from store.keras_setup import load_keras
 
 
 class KerasEngine:

@@ -14,8 +14,8 @@ import numpy as np
 
 from embedder.backbones import Backbone, find_backbone
 from embedder.errors import RecipeError, WeightsError
-from embedder.keras_setup import load_keras
 from embedder.recipe import Recipe
+from store.keras_setup import load_keras
 
 IMAGENET = "imagenet"
 NONE = "none"
@@ -77,6 +77,8 @@ def _with_imagenet(recipe: Recipe, backbone: Backbone) -> Any:  # noqa: ANN401
     try:
         with redirect_stdout(sys.stderr):  # Keras prints its downloads, and standard output is for results
             return _build(recipe, backbone, weights=IMAGENET)
+    except RecipeError:
+        raise
     except Exception as error:  # Keras raises a bare Exception when a download fails
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(

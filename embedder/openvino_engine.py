@@ -20,9 +20,9 @@ from openvino.preprocess import PrePostProcessor
 from embedder.engines import Pictures
 from embedder.errors import EngineError
 from embedder.keras_models import BuiltModel
-from embedder.keras_setup import load_keras, standard_error_held_back
 from embedder.recipe import FrozenRecipe
 from embedder.user_cache import cache_directory
+from store.keras_setup import load_keras, standard_error_held_back
 from store.recipes import canonical_json
 
 _PRECISION = {"float32": "f32", "bfloat16": "bf16"}

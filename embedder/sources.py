@@ -69,9 +69,8 @@ def read_entry(entry: Entry) -> bytes:
     Only regular files are read: a pipe or a device could block for ever.
     """
     try:
-        descriptor = os.open(entry.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
+        with open(entry.path, "rb", opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ImageError("not a regular file")
             if status.st_size > _MAX_BYTES:
@@ -81,6 +80,10 @@ def read_entry(entry: Entry) -> bytes:
         if error.errno == errno.ENOENT:
             raise ImageError("there is no such file") from error
         raise ImageError(f"could not be read ({error.strerror or error})") from error
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def files_as_entries(paths: list[str]) -> list[Entry]:
@@ -155,7 +158,9 @@ def _walk(directory: bytes, seen: set[tuple[int, int]]) -> Iterator[bytes]:
     for child in children:
         if child.name.startswith(b"."):
             continue
-        if child.is_dir():
+        if child.is_dir(follow_symlinks=False) or (
+            child.is_symlink() and Path(os.fsdecode(child.path)).is_dir()
+        ):
             yield from _walk(child.path, seen)
         else:
             yield child.path

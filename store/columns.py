@@ -21,6 +21,8 @@ Hashes = NDArray[np.uint8]
 def pack_strings(values: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The bytes of all values (total,) uint8 and where each ends (n,) int64."""
     array = pa.array(values, type=pa.large_string(), from_pandas=False)
+    if isinstance(array, pa.ChunkedArray):  # what pd.concat leaves
+        array = array.combine_chunks()
     _, offsets, data = array.buffers()
     if not offsets or not data:
         return np.zeros(0, np.uint8), np.zeros(len(array), np.int64)
@@ -47,4 +49,8 @@ def hashes_to_hex(hashes: Hashes) -> pd.Series[str]:
 
 def hashes_from_hex(column: Iterable[str]) -> Hashes:
     """A column of 32 hex digits to (n, 16) uint8. Raises ValueError on anything else."""
-    return np.frombuffer(bytes.fromhex("".join(column)), np.uint8).reshape(-1, HASH_BYTES)
+    texts = list(column)
+    digests = bytes.fromhex("".join(texts))  # it skips blanks
+    if len(digests) != HASH_BYTES * len(texts) or any(len(text) != 2 * HASH_BYTES for text in texts):
+        raise ValueError(f"expected hashes of {2 * HASH_BYTES} hex digits")
+    return np.frombuffer(digests, np.uint8).reshape(-1, HASH_BYTES)

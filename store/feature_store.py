@@ -198,7 +198,7 @@ def check_store(path: Path) -> None:
         raise StoreFormatError(
             f'{file} is damaged: expected {{"format": {FORMAT_VERSION}}}. Put that line there to mend it.'
         ) from error
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise StoreFormatError(
             f"{path} is of format {version}, this embank reads formats up to {FORMAT_VERSION}. "
             "Upgrade with `pip install --upgrade embank`."

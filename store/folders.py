@@ -18,6 +18,8 @@ def folder_and_split(keys: pd.Series[str]) -> pd.DataFrame:
     folder is what lies below them; otherwise `split` is missing. A class folder that happens to be called
     `train` beside `bus` and `car` is therefore a folder. Images in no folder have the folder "".
     """
+    if keys.empty:
+        return pd.DataFrame({"folder": keys, "split": keys}, dtype="str")
     parents = keys.str.rpartition("/")[0].astype("str")
     parts = parents.str.partition("/")
     split = parts[0].str.lower().map(SPLITS).astype("str")

@@ -51,7 +51,7 @@ def open_image(source: Path | bytes, path: Path) -> Iterator[h5py.File]:
             yield file
     except FileNotFoundError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, StoreFormatError):
             raise
         raise StoreFormatError(
@@ -75,7 +75,8 @@ def plain_dataset(file: h5py.File, name: str, dimensions: int, kinds: str) -> h5
     dataset = file[name]
     if not isinstance(dataset, h5py.Dataset):
         raise ValueError(f"{name!r} is not a dataset")
-    if dataset.is_virtual or dataset.external or dataset.chunks:
+    contiguous = dataset.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
+    if not contiguous or dataset.external or (dataset.size and dataset.id.get_offset() is None):
         raise ValueError(f"{name!r} is not stored contiguously in this file")
     if dataset.dtype.kind not in kinds or dataset.ndim != dimensions:
         raise ValueError(f"{name!r} has type {dataset.dtype} and shape {dataset.shape}")
@@ -93,7 +94,7 @@ def read_array(file: h5py.File, name: str, dimensions: int, kinds: str) -> NDArr
 
 def _check_format(file: h5py.File, path: Path) -> None:
     version = file.attrs["embank_format"]
-    if int(version) > FORMAT_VERSION:
+    if not 1 <= int(version) <= FORMAT_VERSION:
         raise StoreFormatError(
             f"{path} is of format {int(version)}, this embank reads formats up to {FORMAT_VERSION}. "
             "Upgrade with `pip install --upgrade embank`."

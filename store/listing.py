@@ -67,7 +67,7 @@ def listing_image(listing: Listing, supersedes: Sequence[str]) -> bytes:
         "status": statuses,
         "status_end": status_ends,
         "hash": hashes_from_hex(table["hash"]),
-        "banked": table[listing.spaces].to_numpy(np.uint8).reshape(len(table), -1),
+        "banked": table[listing.spaces].to_numpy(np.uint8).reshape(len(table), len(listing.spaces)),
         **{name: table[name].to_numpy(dtype) for name, dtype in _NUMBERS.items()},
     }
     attributes = {

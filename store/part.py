@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from store.columns import HASH_BYTES, Hashes, pack_strings
 from store.errors import StoreFormatError
 from store.hdf import attribute, build_image, open_image, plain_dataset, read_array
+from store.recipes import space_id
 
 PART_NAME = re.compile(r"(?P<n>\d{6,})-(?P<writer>[0-9a-f]{8})-(?P<checksum>[0-9a-f]{32})\.h5")
 
@@ -63,6 +64,8 @@ class Part:
             vectors = plain_dataset(file, "vectors", 2, "f")
             hashes = read_array(file, "hash", 2, "u")
             views = read_array(file, "view", 1, "i")
+            recipe = attribute(file, "recipe")
+            space_id(recipe)  # it raises unless this is a recipe
             if hashes.shape != (len(vectors), HASH_BYTES) or views.shape != (len(vectors),):
                 raise StoreFormatError(f"{path} is damaged: its columns are of different lengths.")
             return cls(
@@ -70,8 +73,8 @@ class Part:
                 rows=len(vectors),
                 dim=vectors.shape[1],
                 dtype=vectors.dtype,
-                recipe=attribute(file, "recipe"),
-                supersedes=tuple(attribute(file, "supersedes")),
+                recipe=recipe,
+                supersedes=tuple(map(str, attribute(file, "supersedes"))),
                 hash=hashes,
                 view=views,
                 vectors_at=vectors.id.get_offset() or 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +27,7 @@ def read_table(path: Path) -> pd.DataFrame:
         return _read_text(path)
     except FileNotFoundError:
         raise LabelTableError(f"there is no table at {path}; check the path.") from None
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, pd.errors.ParserWarning) as error:
         raise LabelTableError(f"could not read the table {path}: {str(error).splitlines()[0]}.") from error
 
 
@@ -41,9 +42,17 @@ def _read_text(path: Path) -> pd.DataFrame:
     with path.open(encoding="utf-8-sig") as file:
         header = file.readline()
     separator = max("\t;,", key=header.count)
-    table = pd.read_csv(
-        path, dtype="str", sep=separator, encoding="utf-8-sig", keep_default_na=False, na_values=[""]
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # more fields than the header has
+        table = pd.read_csv(
+            path,
+            dtype="str",
+            sep=separator,
+            encoding="utf-8-sig",
+            keep_default_na=False,
+            na_values=[""],
+            index_col=False,  # else a separator at the end of each line moves all columns by one
+        )
     for column in table.columns:
         present = table[column].dropna()
         if len(present) and present.str.fullmatch(_NUMBER).all():

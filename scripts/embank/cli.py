@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -23,6 +25,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_INTERRUPTED = 130
+_OWN_FILES = {"store": "commit.py", "embedder": "recipe.py", "classifiers": "schemes.py"}
 _EXPECTED = {
     "store.errors": "StoreError",
     "embedder.errors": "EmbedderError",
@@ -48,13 +52,15 @@ for module in (demo, embed, bank, heads, predict, backbones):
 
 def main() -> NoReturn:
     """Runs a command. Exit status: 0 done, 1 something failed, 2 bad input, 130 interrupted."""
+    _refuse_foreign_packages()
     # A batch scheduler ends jobs with SIGTERM: commit what is done, as on Ctrl-C.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         app()
-    except KeyboardInterrupt:
-        say("Interrupted. What was committed stays; the same command goes on from there.")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:  # typer has made this of a KeyboardInterrupt
+            say("Interrupted. What was committed stays; the same command goes on from there.")
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit fails too
         sys.exit(1)
@@ -70,6 +76,19 @@ def main() -> NoReturn:
         say(f"embank: {error}")
         sys.exit(1 if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) else 2)
     sys.exit(0)
+
+
+def _refuse_foreign_packages() -> None:
+    """Our packages have everyday names: one that shadows them would fail later, with a riddle."""
+    for name, file in _OWN_FILES.items():
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None or not Path(spec.origin).with_name(file).exists():
+            found = "nothing" if spec is None else spec.origin or list(spec.submodule_search_locations or [])
+            say(
+                f"embank: the Python path has {found} where embank's package {name!r} should be. Rename it, or run "
+                "from another folder."
+            )
+            sys.exit(2)
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:

@@ -1,4 +1,8 @@
-"""Imports Keras, quietly and once. Nothing else in the package does: it takes many seconds."""
+"""Imports Keras, quietly and once.
+
+The one place that does, since it takes many seconds. It is in the store because backbones and dense heads both
+need it and their packages do not know each other.
+"""
 
 from __future__ import annotations
 
