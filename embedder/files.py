@@ -49,6 +49,7 @@ def embed_files(
             for row in rows:
                 if not np.isfinite(vectors[row]).all():
                     problems[row] = "its vector is not finite"
+                    vectors[row] = np.nan
             if progress:
                 progress(len(rows), len(entries))
     return FileVectors(vectors, problems)

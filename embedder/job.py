@@ -159,7 +159,13 @@ class _Job:
             self._settle_twins()
             whole = len(entries) == len(self._source.entries) and report.done == report.listed
             self._bank.finish(complete=whole)
+        self._has_too_many_failures()  # the last images may have been the bad ones
         return report
+
+    def _has_too_many_failures(self) -> bool:
+        if self._report.failed > self._failure_limit:
+            self._report.stopped_early = f"more than {self._failure_limit:g} bad images"
+        return self._report.stopped_early is not None
 
     def _freeze(self, recipe: Recipe) -> FrozenRecipe:
         digest = known_digest(recipe)
@@ -188,8 +194,7 @@ class _Job:
     def _choose(self, images: Iterable[ReadImage]) -> Iterator[Task]:
         """Passes on the images that must be decoded, each hash once."""
         for image in images:
-            if self._report.failed > self._failure_limit:
-                self._report.stopped_early = f"more than {self._failure_limit:g} bad images"
+            if self._has_too_many_failures():
                 return
             if image.problem:
                 self._fail(image.entry, "", image.problem)

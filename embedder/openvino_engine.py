@@ -86,21 +86,21 @@ def cached_model(recipe: FrozenRecipe) -> Path | None:
 def convert_and_cache(recipe: FrozenRecipe, built: BuiltModel) -> Path:
     """Converts a Keras model and keeps it in the cache; two processes may do so at once."""
     target = _cache_entry(recipe)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".converting-"))
     try:
-        ov.save_model(_convert(built.model), scratch / _MODEL, compress_to_fp16=False)
-        (scratch / _DIGEST).write_text(_digest(scratch))
-        shutil.rmtree(target, ignore_errors=True)
-        scratch.rename(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".converting-") as place:
+            scratch = Path(place, target.name)
+            scratch.mkdir()
+            ov.save_model(_convert(built.model), scratch / _MODEL, compress_to_fp16=False)
+            (scratch / _DIGEST).write_text(_digest(scratch))
+            shutil.rmtree(target, ignore_errors=True)
+            scratch.rename(target)
     except OSError as error:
         if cached_model(recipe) is None:  # else another process was first, and its entry is as good
             raise EngineError(
                 f"the converted model could not be kept in {target.parent} ({error.strerror}); make room there, "
                 "or name another place in the environment variable EMBANK_CACHE."
             ) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return target / _MODEL
 
 

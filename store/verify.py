@@ -139,9 +139,9 @@ class _Verifier:
                 return
 
     def _check_source(self, directory: Path) -> None:
-        for file in _files(directory):
-            if self._sound_bytes(file, LISTING_NAME) is None and LISTING_NAME.fullmatch(file.name):
-                return
+        damaged = [file for file in _files(directory) if self._sound_bytes(file, LISTING_NAME) is None]
+        if any(LISTING_NAME.fullmatch(file.name) for file in damaged):
+            return
         try:
             listing = read_listing(directory)
         except StoreError as error:
@@ -192,4 +192,4 @@ def _directories(parent: Path) -> Iterator[Path]:
 
 
 def _files(directory: Path) -> Iterator[Path]:
-    yield from sorted(file for file in directory.iterdir() if not file.name.startswith(".tmp-"))
+    yield from sorted(file for file in directory.iterdir() if not file.name.startswith("."))

@@ -24,7 +24,7 @@ def loaded_by(code: str) -> set[str]:
         ("from embedder import Recipe; Recipe('ResNet50', weights='none').freeze('random-0')", HEAVY),
         ("from embedder import embed", ("tensorflow", "keras", "openvino", "sklearn")),
         (
-            "from store import FeatureStore, StoreWriter, verify",
+            "from store import FeatureStore, StoreWriter",
             ("tensorflow", "keras", "openvino", "sklearn"),
         ),
         ("from embedder.weights import known_digest", ("tensorflow", "keras", "openvino")),

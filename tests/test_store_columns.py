@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.columns import HASH_BYTES, hashes_from_hex, hashes_to_hex, pack_strings, unpack_strings
@@ -14,6 +14,7 @@ _TEXTS = st.lists(st.text(max_size=12), max_size=20)
 _HASHES = st.lists(st.binary(min_size=HASH_BYTES, max_size=HASH_BYTES), max_size=12)
 
 
+@settings(deadline=None)
 @given(values=_TEXTS)
 def test_strings_come_back(values: list[str]) -> None:
     text, ends = pack_strings(values)
@@ -23,6 +24,7 @@ def test_strings_come_back(values: list[str]) -> None:
     assert unpack_strings(text, ends).tolist() == values
 
 
+@settings(deadline=None)
 @given(first=_TEXTS, second=_TEXTS, start=st.integers(0, 5))
 def test_columns_that_were_joined_or_sliced_come_back(
     first: list[str], second: list[str], start: int
@@ -40,7 +42,7 @@ def test_columns_that_were_joined_or_sliced_come_back(
     ids=["too short", "too long", "backwards", "negative", "past the end", "wrapping around"],
 )
 def test_ends_that_do_not_fit_are_refused(ends: list[int]) -> None:
-    with pytest.raises(ValueError, match="ends of its strings|[Oo]ffset"):
+    with pytest.raises(ValueError, match=r"ends of its strings|[Oo]ffset"):
         unpack_strings(np.frombuffer(b"abc", np.uint8), np.array(ends, np.int64))
 
 
@@ -52,6 +54,7 @@ def test_bytes_that_are_no_text_are_refused(text: bytes, ends: list[int]) -> Non
         unpack_strings(np.frombuffer(text, np.uint8), np.array(ends, np.int64))
 
 
+@settings(deadline=None)
 @given(hashes=_HASHES)
 def test_hashes_come_back(hashes: list[bytes]) -> None:
     array = np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, HASH_BYTES)
@@ -62,6 +65,7 @@ def test_hashes_come_back(hashes: list[bytes]) -> None:
         assert np.array_equal(again, array)
 
 
+@settings(deadline=None)
 @given(texts=st.lists(st.text("0aF g", min_size=29, max_size=35), min_size=1, max_size=3))
 def test_only_32_hex_digits_are_a_hash(texts: list[str]) -> None:
     if all(re.fullmatch("[0-9a-fA-F]{32}", text) for text in texts):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from store.commit import checksum, commit_file, make_directories, sweep_temporary_files, write_file
@@ -73,6 +73,7 @@ def test_what_is_synced_is_the_directory_that_holds_the_file(
     assert synced == [(entry.stat().st_dev, entry.stat().st_ino) for entry in expected]
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=200), at_once=st.integers(1, 7))
 def test_short_writes_are_gone_on_with(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, at_once: int
@@ -171,6 +172,7 @@ def test_a_file_in_the_way_of_a_directory_is_a_sentence(tmp_path: Path) -> None:
     assert (tmp_path / "spaces").read_bytes() == b"a file"
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=300))
 def test_the_name_of_a_committed_file_is_its_checksum(
     tmp_path_factory: pytest.TempPathFactory, data: bytes

@@ -1,0 +1,135 @@
+"""Recipes: what a fingerprint stands for never changes unnoticed, and everything that decides a vector is in it."""
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedder.backbones import BACKBONES
+from embedder.errors import RecipeError, UnknownBackboneError
+from embedder.recipe import DTYPES, FITS, POOLINGS, PRECISIONS, FrozenRecipe, Recipe
+
+recipes = st.builds(
+    Recipe,
+    backbone=st.sampled_from(sorted(BACKBONES)),
+    layer=st.none() | st.sampled_from(["conv_1", "block_3_expand_relu"]),
+    pooling=st.sampled_from(POOLINGS),
+    image_size=st.none() | st.integers(32, 2048),
+    fit=st.sampled_from(FITS),
+    precision=st.sampled_from(PRECISIONS),
+    dtype=st.sampled_from(DTYPES),
+)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "space"),
+    [
+        (Recipe("ResNet50"), "ResNet50-9ae176e3af03"),
+        (Recipe("MobileNetV2_1.4", pooling="max", precision="bfloat16"), "MobileNetV2_1.4-709f41f1760f"),
+        (Recipe("xception", layer="add_3", image_size=160, fit="crop", dtype="float16"), "Xception-97125056b7e7"),
+    ],
+)
+def test_spaces_keep_their_names(recipe: Recipe, space: str) -> None:
+    """These were written down when the format was fixed: stores on people's disks are named so."""
+    assert recipe.freeze("sha256-00112233445566778899aabbccddeeff").space == space
+
+
+def test_freezing_fills_in_the_backbones_own_values() -> None:
+    frozen = Recipe("xception").freeze("sha256-1234")
+    assert (frozen.backbone, frozen.image_size, frozen.weights) == ("Xception", 299, "sha256-1234")
+    assert (frozen.color_order, frozen.mean, frozen.scale) == ("rgb", (127.5,) * 3, (127.5,) * 3)
+    assert frozen.geometry == (299, "squash")
+    assert not frozen.is_random
+    other = Recipe("ResNet50", image_size=160, fit="crop").freeze("random-3")
+    assert (other.color_order, other.mean) == ("bgr", (103.939, 116.779, 123.68))
+    assert other.geometry == (160, "crop")
+    assert other.is_random
+
+
+OTHER_VALUES: dict[str, Any] = {
+    "backbone": "ResNet101",
+    "weights": "sha256-0",
+    "layer": "conv4_block1_out",
+    "pooling": "max",
+    "image_size": 225,
+    "fit": "pad",
+    "resize": "pillow-bicubic",
+    "color_order": "rgb",
+    "mean": (103.939, 116.779, 123.681),
+    "scale": (1.0, 1.0, 2.0),
+    "precision": "bfloat16",
+    "dtype": "float16",
+    "augment": "flip",
+    "views": 2,
+}
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(FrozenRecipe)])
+def test_every_field_is_in_the_fingerprint(field: str) -> None:
+    frozen = Recipe("ResNet50").freeze("sha256-1234")
+    changed = dataclasses.replace(frozen, **{field: OTHER_VALUES[field]})
+    assert changed.fingerprint != frozen.fingerprint
+    assert changed.space != frozen.space
+
+
+@given(recipes, st.sampled_from(["random-0", "sha256-1234"]))
+def test_a_recipe_survives_json(recipe: Recipe, weights: str) -> None:
+    frozen = recipe.freeze(weights)
+    again = FrozenRecipe.from_dict(json.loads(json.dumps(frozen.to_dict())))
+    assert again == frozen
+    assert again.space == frozen.space
+
+
+@given(recipes, recipes)
+def test_recipes_share_a_space_only_if_equal(one: Recipe, other: Recipe) -> None:
+    assert (one.freeze("w") == other.freeze("w")) == (one.freeze("w").space == other.freeze("w").space)
+
+
+def test_the_seed_matters_only_through_the_weights() -> None:
+    assert Recipe("VGG16", seed=1).freeze("random-1") == Recipe("VGG16", seed=2).freeze("random-1")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("pooling", "average", "Did you mean avg"),
+        ("pooling", "none", "expected avg, max"),
+        ("fit", "sqash", "Did you mean squash"),
+        ("precision", "bfloat", "Did you mean bfloat16"),
+        ("precision", "float16", "expected float32, bfloat16"),
+        ("dtype", "bfloat16", "expected float32, float16"),
+        ("image_size", 31, "expected 32 to 2048"),
+        ("image_size", 2049, "expected 32 to 2048"),
+        ("image_size", -1, "expected 32 to 2048"),
+        ("image_size", 0, "expected 32 to 2048"),
+    ],
+)
+def test_values_that_do_not_exist_are_refused(setting: str, value: Any, told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        Recipe("ResNet50", **{setting: value})
+
+
+def test_an_unknown_backbone_is_refused_at_once() -> None:
+    with pytest.raises(UnknownBackboneError, match="Did you mean ResNet50"):
+        Recipe("ResNet55")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"interpolation": "cubic"}, "interpolation"),
+        ({"resize": "pillow-bicubic"}, "pillow-bicubic"),
+        ({"augment": "flip", "views": 2}, "flip"),
+        ({"views": 2}, "Upgrade"),
+    ],
+)
+def test_recipes_of_other_versions_are_refused(change: dict[str, Any], told: str) -> None:
+    values = Recipe("ResNet50").freeze("sha256-1234").to_dict()
+    with pytest.raises(RecipeError, match=told):
+        FrozenRecipe.from_dict(values | change)
+    del values["pooling"]
+    with pytest.raises(RecipeError, match="pooling"):
+        FrozenRecipe.from_dict(values)

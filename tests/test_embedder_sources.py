@@ -1,0 +1,314 @@
+"""Sources: what is listed, under which key, in which order; and that nothing odd in a folder stops a job."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedder.errors import ImageError, SourceError
+from embedder.sources import Entry, Source, files_as_entries, key_of, open_source, path_of, read_entry
+
+if TYPE_CHECKING:
+    from tests.conftest import WritePhoto
+
+any_bytes_names = pytest.mark.skipif(
+    sys.platform != "linux", reason="file names need not be UTF-8 on Linux only"
+)
+
+
+def keys(source: Source) -> list[str]:
+    return [entry.key for entry in source.entries]
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(name.encode())
+
+
+def test_a_folder_is_listed_to_any_depth_in_order_of_keys(tmp_path: Path) -> None:
+    names = [
+        "b/2.jpg",
+        "b/10.JPG",
+        "a.png",
+        "b/c/d/e.TIFF",
+        "Z.webp",
+        "b.jpg",
+        "ä/ö.gif",
+        "a b/c.bmp",
+        "f.jpeg",
+    ]
+    touch(tmp_path, *names)
+    source = open_source(tmp_path)
+    assert keys(source) == sorted(names)
+    assert source.location == str(tmp_path)
+    assert source.notes == ()
+    for entry in source.entries:
+        status = (tmp_path / entry.key).stat()
+        assert (entry.bytes, entry.mtime) == (status.st_size, status.st_mtime_ns)
+        assert read_entry(entry) == entry.key.encode()
+        assert path_of(source.location, entry.key) == entry.path
+
+
+def test_hidden_files_are_passed_over_and_others_counted(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", ".b.jpg", ".git/c.jpg", "d/.e/f.jpg", "notes.txt", "d/Thumbs.db", "jpg")
+    source = open_source(tmp_path)
+    assert keys(source) == ["a.jpg"]
+    assert "3 files" in source.notes[0]
+
+
+def test_a_source_is_called_like_its_folder_or_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "pets/a.jpg")
+    (tmp_path / "list.csv").write_text("path\npets/a.jpg\n")
+    assert open_source(tmp_path / "pets").name == "pets"
+    assert open_source(str(tmp_path / "list.csv")).name == "list"
+    assert open_source(tmp_path / "pets", name="other").name == "other"
+    monkeypatch.chdir(tmp_path / "pets")
+    relative = open_source(".")
+    assert (relative.name, relative.location) == ("pets", str(tmp_path / "pets"))
+    assert keys(relative) == ["a.jpg"]
+
+
+def test_links_are_followed_once(tmp_path: Path) -> None:
+    touch(tmp_path, "photos/a/1.jpg", "elsewhere/2.jpg", "3.jpg")
+    photos = tmp_path / "photos"
+    (photos / "a" / "back").symlink_to(photos)
+    (photos / "itself").symlink_to("itself")
+    (photos / "linked").symlink_to(tmp_path / "elsewhere")
+    (photos / "linked" / "there").symlink_to(tmp_path / "elsewhere")
+    (photos / "one.jpg").symlink_to(tmp_path / "3.jpg")
+    source = open_source(photos)
+    assert keys(source) == ["a/1.jpg", "linked/2.jpg", "one.jpg"]
+    assert read_entry(source.entries[2]) == b"3.jpg"
+    assert "1 files" in source.notes[0]
+
+
+@any_bytes_names
+def test_names_of_any_bytes_get_their_own_reversible_keys(tmp_path: Path) -> None:
+    names = [
+        b"\xff.jpg",
+        b"\\xff.jpg",
+        b"a\\b.jpg",
+        b"a\\\\b.jpg",
+        b"\xe4\\x41.jpg",
+        "ÿ.jpg".encode(),
+        b"c\xff\\d/e.jpg",
+    ]
+    for name in names:
+        path = os.path.join(os.fsencode(tmp_path), name)  # noqa: PTH118
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        with open(path, "wb") as file:  # noqa: PTH123
+            file.write(name)
+    source = open_source(tmp_path)
+    assert len(set(keys(source))) == len(names)
+    assert sorted(map(read_entry, source.entries)) == sorted(names)
+    for entry in source.entries:
+        entry.key.encode("utf-8")
+        assert path_of(source.location, entry.key) == entry.path
+        assert entry.key == key_of(read_entry(entry))
+
+
+@any_bytes_names
+@given(
+    st.lists(st.binary(min_size=1).filter(lambda name: not set(name) & set(b"\0/")), min_size=1, unique=True)
+)
+def test_keys_are_distinct_and_reversible(names: list[bytes]) -> None:
+    written = [key_of(name) for name in names]
+    assert len(set(written)) == len(names)
+    for name, key in zip(names, written, strict=True):
+        assert os.fsencode(path_of("/", key)) == b"/" + name
+        if name.isascii() and b"\\" not in name:
+            assert key == name.decode()
+
+
+@pytest.mark.parametrize("folder", ["missing", "a/b/missing"])
+def test_a_missing_folder(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(SourceError, match=rf"there is no folder or table at .*{folder}"):
+        open_source(tmp_path / folder)
+
+
+def test_a_folder_without_images(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"there is no image in .*\.jpg"):
+        open_source(tmp_path)
+    touch(tmp_path, "a.txt", "b/c.mp4")
+    with pytest.raises(SourceError, match="2 other files"):
+        open_source(tmp_path)
+
+
+def test_a_file_is_no_source(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.xlsx")
+    for name in ("a.jpg", "b.xlsx"):
+        with pytest.raises(SourceError, match=rf"{name} is no source: expected a folder"):
+            open_source(tmp_path / name)
+
+
+def test_a_folder_that_cannot_be_listed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "a.jpg", "locked/b.jpg")
+    scandir = os.scandir
+
+    def refusing(path: bytes) -> object:
+        if path.endswith(b"locked"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(SourceError, match="locked cannot be listed: Permission denied"):
+        open_source(tmp_path)
+
+
+def test_what_cannot_be_read_has_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "loop.jpg").symlink_to("loop.jpg")
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate((1 << 30) + 1)
+    touch(tmp_path, "locked.jpg", "fine.jpg")
+    opened = os.open
+
+    def refusing(path: str, flags: int) -> int:
+        if path.endswith("locked.jpg"):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, flags)
+
+    monkeypatch.setattr(os, "open", refusing)
+    reasons = {}
+    for entry in open_source(tmp_path).entries:
+        try:
+            read_entry(entry)
+        except ImageError as error:
+            reasons[entry.key] = str(error)
+    assert reasons == {
+        "pipe.jpg": "not a regular file",
+        "gone.jpg": "there is no such file",
+        "huge.jpg": "larger than 1 GiB",
+        "locked.jpg": "could not be read (Permission denied)",
+        "loop.jpg": "could not be read (Too many levels of symbolic links)",
+    }
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
+def test_a_folder_named_as_an_image_is_refused_and_leaves_no_file_open(tmp_path: Path) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(ImageError, match="directory"):
+            read_entry(Entry("folder.jpg", str(tmp_path / "folder.jpg"), -1, -1))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    """Paths out of order, with labels of three kinds."""
+    paths = ["b/2.jpg", "a.jpg", "b/1.jpg"]
+    return pd.DataFrame({"path": paths, "breed": ["cat", "dog", "NA"], "age": [1, 2, 3]})
+
+
+def write_table(table: pd.DataFrame, path: Path) -> Path:
+    if path.suffix == ".parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False, sep="\t" if path.suffix == ".tsv" else ",")
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_a_table_names_images_and_brings_labels(tmp_path: Path, table: pd.DataFrame, suffix: str) -> None:
+    touch(tmp_path, "a.jpg", "b/1.jpg", "b/2.jpg")
+    source = open_source(write_table(table, tmp_path / f"list{suffix}"))
+    assert keys(source) == ["a.jpg", "b/1.jpg", "b/2.jpg"]
+    assert [read_entry(entry) for entry in source.entries] == [b"a.jpg", b"b/1.jpg", b"b/2.jpg"]
+    assert [path_of(source.location, key) for key in keys(source)] == [entry.path for entry in source.entries]
+    assert source.labels is not None
+    assert (source.labels.on, source.labels.source) == ("key", "list")
+    labels = source.labels.table.set_index("key").sort_index()
+    assert labels["breed"].tolist() == ["dog", "NA", "cat"]
+    assert labels["age"].tolist() == [2, 3, 1]
+
+
+def test_paths_may_be_absolute_and_written_in_several_ways(tmp_path: Path) -> None:
+    touch(tmp_path, "tables/a.jpg", "far/b.jpg", "back\\slash.jpg")
+    far = tmp_path / "far" / "b.jpg"
+    rows = ["./a.jpg", "a.jpg", "..//far/b.jpg", str(far), "../back\\slash.jpg"]
+    pd.DataFrame({"path": rows, "n": [1, 1, 2, 3, 4]}).to_csv(tmp_path / "tables" / "list.csv", index=False)
+    source = open_source(tmp_path / "tables" / "list.csv")
+    assert keys(source) == sorted(["a.jpg", "../far/b.jpg", str(far), "../back\\\\slash.jpg"])
+    assert {entry.key: read_entry(entry) for entry in source.entries} == {
+        "a.jpg": b"tables/a.jpg",
+        "../far/b.jpg": b"far/b.jpg",
+        str(far): b"far/b.jpg",
+        "../back\\\\slash.jpg": b"back\\slash.jpg",
+    }
+    assert source.labels is not None
+    assert set(source.labels.table["key"]) == set(keys(source))
+
+
+def test_an_image_named_twice_is_listed_once_and_conflicts_are_said(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "list.csv").write_text("path,breed\na.jpg,cat\nb.jpg,dog\na.jpg,cat\nb.jpg,fox\n")
+    source = open_source(tmp_path / "list.csv")
+    assert keys(source) == ["a.jpg", "b.jpg"]
+    assert len(source.notes) == 1
+    assert "1 images" in source.notes[0]
+    assert "b.jpg" in source.notes[0]
+    assert source.labels is not None
+    assert source.labels.table["breed"].tolist() == ["cat", "dog"]
+
+
+def test_a_table_of_paths_alone_has_no_labels(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text(" path \nb.jpg\n\na.jpg\n")
+    source = open_source(tmp_path / "list.csv")
+    assert keys(source) == ["a.jpg", "b.jpg"]
+    assert source.labels is None
+    assert [(entry.bytes, entry.mtime) for entry in source.entries] == [(-1, -1)] * 2
+    with pytest.raises(ImageError, match="there is no such file"):
+        read_entry(source.entries[0])
+
+
+def test_rows_without_a_path_are_noted(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path,breed\na.jpg,cat\n,dog\n")
+    source = open_source(tmp_path / "list.csv")
+    assert keys(source) == ["a.jpg"]
+    assert "1 rows" in source.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("file,breed\na.jpg,cat\n", "no column 'path'.*file, breed"),
+        ("path,breed\n", "names no image"),
+        ("path,breed\n,cat\n", "names no image"),
+        ("", "list.csv"),
+        ("path,breed\na.jpg,cat,dog,fox\n", "list.csv"),
+    ],
+    ids=["no path", "no rows", "no values", "empty", "ragged"],
+)
+def test_tables_that_cannot_be_used(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(SourceError, match=told):
+        open_source(tmp_path / "list.csv")
+
+
+def test_files_and_folders_that_a_person_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_photo: WritePhoto
+) -> None:
+    write_photo(tmp_path / "b.jpg")
+    write_photo(tmp_path / "folder" / "2.jpg")
+    write_photo(tmp_path / "folder" / "1.jpg")
+    monkeypatch.chdir(tmp_path)
+    entries = files_as_entries(["folder/", "b.jpg", str(tmp_path / "b.jpg")])
+    assert [entry.key for entry in entries] == [
+        "folder/1.jpg",
+        "folder/2.jpg",
+        "b.jpg",
+        str(tmp_path / "b.jpg"),
+    ]
+    assert all(read_entry(entry) for entry in entries)
+    with pytest.raises(SourceError, match=r"there is no image at nothing\.jpg"):
+        files_as_entries(["b.jpg", "nothing.jpg"])
