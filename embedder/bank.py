@@ -14,7 +14,7 @@ from embedder.recipe import FrozenRecipe
 from embedder.sources import Entry, Source
 from store import FeatureStore, StoreWriter
 from store.columns import HASH_BYTES, hashes_from_hex
-from store.listing import COLUMNS, GONE, OK, empty_listing_table, listing_files
+from store.listing import GIVEN_COLUMNS, GONE, OK, empty_listing_table, listing_files
 from store.part import PartRows
 
 COMMIT_ROWS = 4096
@@ -46,7 +46,6 @@ class Bank:
         self._listed_hashes = dict(zip(self._listed["key"], self._listed["hash"], strict=True))
         self._known_hashes = set(self._listed["hash"])
         self._buffers = {id_: _Buffer() for id_ in recipes}
-        self._uncommitted: dict[str, set[str]] = {}
         self._rows: list[dict[str, object]] = []
         self._last_commit = time.monotonic()
 
@@ -62,10 +61,6 @@ class Bank:
     def is_listed_elsewhere(self, entry: Entry, hash_: str) -> bool:
         """Whether the source had these bytes under another key, and this key did not have them."""
         return self._listed_hashes.get(entry.key) != hash_ and hash_ in self._known_hashes
-
-    def expect(self, hash_: str, spaces: frozenset[str]) -> None:
-        """Announces that vectors of these bytes are to come; their rows wait until all are committed."""
-        self._uncommitted[hash_] = set(spaces)
 
     def add_vector(self, space: str, key: str, hash_: str, vector: NDArray[np.float32]) -> None:
         """Takes one vector for the next commit."""
@@ -88,10 +83,6 @@ class Bank:
             }
         )
 
-    def give_up(self, hash_: str) -> None:
-        """No more vectors of these bytes will come: their rows need not wait."""
-        self._uncommitted.pop(hash_, None)
-
     def commit_if_due(self) -> None:
         """Commits when enough rows have gathered or enough time has passed, so that little is ever in flight."""
         gathered = max(len(buffer.hashes) for buffer in self._buffers.values())
@@ -99,13 +90,12 @@ class Bank:
             self.commit()
 
     def commit(self) -> None:
-        """Commits all vectors that have come, then the rows of the images that are complete."""
+        """Commits all vectors that have come, then the rows: a row is added after its image's last vector."""
         for space, buffer in self._buffers.items():
             self._commit_vectors(space, buffer)
-        ready = [row for row in self._rows if not self._uncommitted.get(str(row["hash"]))]
-        if ready:
-            self._writer.add_to_listing(self._source.name, self._source.location, self._table(ready))
-            self._rows = [row for row in self._rows if self._uncommitted.get(str(row["hash"]))]
+        if self._rows:
+            self._writer.add_to_listing(self._source.name, self._source.location, self._table(self._rows))
+            self._rows = []
         self._last_commit = time.monotonic()
 
     def finish(self, complete: bool) -> None:
@@ -142,23 +132,17 @@ class Bank:
             source=[self._source.name] * len(buffer.keys),
         )
         self._writer.commit_part(recipe.to_dict(), rows)
-        for hash_ in buffer.hashes:
-            waiting = self._uncommitted.get(hash_, set())
-            waiting.discard(space)
-            if not waiting:
-                self._uncommitted.pop(hash_, None)
         self._buffers[space] = _Buffer()
 
     def _gone(self) -> list[dict[str, object]]:
         present = {entry.key for entry in self._source.entries}
         rows = self._listed[~self._listed["key"].isin(present) & (self._listed["status"] != GONE)]
-        records: list[dict[str, object]] = rows[COLUMNS].assign(status=GONE).to_dict("records")  # type: ignore[assignment]
-        return records
+        return [dict(row) | {"status": GONE} for _, row in rows.iterrows()]
 
     def _table(self, rows: list[dict[str, object]]) -> pd.DataFrame:
         if not rows:
             return empty_listing_table()
-        table = pd.DataFrame(rows)[COLUMNS]
+        table = pd.DataFrame(rows)[GIVEN_COLUMNS]
         for id_ in self._recipes:
             table[id_] = table["status"] == OK
         return table

@@ -49,8 +49,14 @@ def open_engine(recipe: Recipe, engine: str = "auto", batch_size: int = 16, thre
 
     cached = cached_model(recipe.freeze(digest)) if digest else None
     if cached is None or digest is None:
+        noted = digest
         built = _build(dataclasses.replace(recipe, precision="float32"))  # precision is set when it is loaded
         digest = built.digest
+        if noted not in (None, digest):
+            raise WeightsError(
+                f"the weights {recipe.weights} of {recipe.backbone} are not those that this machine saw before: "
+                f"their digest is {digest}, it was {noted}. Run the same command again to make a space of their own."
+            )
         cached = convert_and_cache(recipe.freeze(digest), built)
     return OpenVinoEngine(recipe.freeze(digest), cached, batch_size, threads)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,28 +28,33 @@ def embed_files(
     """Embeds files with an opened engine; one that cannot be read or decoded has its reason instead."""
     space = engine.recipe.space
     vectors = np.full((len(entries), engine.dim), np.nan, np.float32)
-    row_of = {id(entry): row for row, entry in enumerate(entries)}
     problems: list[str | None] = [None] * len(entries)
+    readable: list[int] = []  # the rows that go to the decoder, in order
+    sound: list[int] = []  # and those that go to the engine
     with Pipeline({space: engine}, usable_processors()).running() as pipeline:
 
         def tasks() -> Iterator[Task]:
-            for image in pipeline.read(entries):
-                problems[row_of[id(image.entry)]] = image.problem
+            for row, image in enumerate(pipeline.read(entries)):
+                problems[row] = image.problem
                 if not image.problem:
+                    readable.append(row)
                     yield Task(image, frozenset([space]))
 
-        def sound(images: Iterable[Decoded]) -> Iterator[Decoded]:
-            for image in images:
-                problems[row_of[id(image.task.image.entry)]] = image.problem
-                yield image
+        def decoded() -> Iterator[Decoded]:
+            for number, image in enumerate(pipeline.decode(tasks())):
+                problems[readable[number]] = image.problem
+                if not image.problem:
+                    sound.append(readable[number])
+                    yield image
 
-        for embedded in pipeline.infer(sound(pipeline.decode(tasks()))):
-            rows = [row_of[id(image.task.image.entry)] for image in embedded.images]
+        done = 0
+        for embedded in pipeline.infer(decoded()):
+            rows = sound[done : done + len(embedded.images)]
+            done += len(rows)
             vectors[rows] = embedded.vectors
-            for row in rows:
-                if not np.isfinite(vectors[row]).all():
-                    problems[row] = "its vector is not finite"
-                    vectors[row] = np.nan
             if progress:
-                progress(len(rows), len(entries))
+                progress(done, len(entries))
+    for row in np.flatnonzero(~np.isfinite(vectors).all(axis=1)):
+        problems[row] = problems[row] or "its vector is not finite"
+        vectors[row] = np.nan
     return FileVectors(vectors, problems)

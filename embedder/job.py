@@ -43,6 +43,10 @@ class JobSettings:
     def __post_init__(self) -> None:
         check_engine(self.engine)
         self.failure_limit(1)
+        for name in ("batch_size", "workers", "limit"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise RecipeError(f"{name} is {value}: expected 1 or more.")
 
     def failure_limit(self, listed: int) -> float:
         """The number of bad images that is still accepted, of so many listed."""
@@ -62,7 +66,8 @@ class EmbedReport:
 
     space: ids, in the order of the recipes. skipped: images banked before. duplicates: images with the same
     bytes as another one. seconds: the whole run, loading of backbones included; images_per_second: embedded
-    images by the time from the first read to the last commit.
+    images by the time from the first read to the last commit. gave_up: why the job is not a success, although
+    what was embedded is banked: too many bad images.
     """
 
     space: list[str] = field(default_factory=list)
@@ -74,7 +79,7 @@ class EmbedReport:
     seconds: float = 0.0
     images_per_second: float = 0.0
     notes: list[str] = field(default_factory=list)
-    stopped_early: str | None = None
+    gave_up: str | None = None
 
     @property
     def done(self) -> int:
@@ -108,6 +113,8 @@ def embed(
     started = time.monotonic()
     settings = settings or JobSettings()
     recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
+    if not recipes:
+        raise RecipeError("there is no recipe to embed by: name at least one backbone.")
     for recipe in recipes:
         known_digest(recipe)  # a weights file that is not there is said before anything is listed
     listed = open_source(source, name)
@@ -164,8 +171,8 @@ class _Job:
 
     def _has_too_many_failures(self) -> bool:
         if self._report.failed > self._failure_limit:
-            self._report.stopped_early = f"more than {self._failure_limit:g} bad images"
-        return self._report.stopped_early is not None
+            self._report.gave_up = f"more than {self._failure_limit:g} bad images"
+        return self._report.gave_up is not None
 
     def _freeze(self, recipe: Recipe) -> FrozenRecipe:
         digest = known_digest(recipe)
@@ -203,7 +210,6 @@ class _Job:
                 self._report.duplicates += 1
             elif spaces := self._bank.missing(image.hash):
                 self._open_spaces[image.hash] = set(spaces)
-                self._bank.expect(image.hash, spaces)
                 yield Task(image, spaces)
             else:
                 self._take_banked(image)
@@ -250,7 +256,6 @@ class _Job:
     def _fail(self, entry: Entry, hash_: str, reason: str) -> None:
         if hash_:
             self._reasons[hash_] = reason
-            self._bank.give_up(hash_)
         self._bank.add_row(entry, hash_, (0, 0), status=reason)
         self._report.failed += 1
         self._tell()

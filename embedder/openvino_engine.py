@@ -95,10 +95,10 @@ def convert_and_cache(recipe: FrozenRecipe, built: BuiltModel) -> Path:
             (scratch / _DIGEST).write_text(_digest(scratch))
             shutil.rmtree(target, ignore_errors=True)
             scratch.rename(target)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # OpenVINO raises the latter on a full disk
         if cached_model(recipe) is None:  # else another process was first, and its entry is as good
             raise EngineError(
-                f"the converted model could not be kept in {target.parent} ({error.strerror}); make room there, "
+                f"the converted model could not be kept in {target.parent} ({error}); make room there, "
                 "or name another place in the environment variable EMBANK_CACHE."
             ) from error
     return target / _MODEL

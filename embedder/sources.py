@@ -17,6 +17,7 @@ from embedder.images import SUFFIXES
 from store.errors import LabelTableError
 from store.labels import LabelTable, make_label_table
 from store.tables import TABLE_SUFFIXES, read_table
+from store.writer import check_name
 
 _MAX_BYTES = 1 << 30
 
@@ -53,14 +54,22 @@ def open_source(spec: str | Path, name: str | None = None) -> Source:
     such thing, or no image in it.
     """
     path = Path(spec).expanduser()
+    if name is not None:
+        check_name("source", name)
     if path.is_dir():
-        return _folder(path, name or path.resolve().name or "images")
+        return _folder(path, name or _name_after(path.resolve().name))
     if path.is_file() and path.suffix.lower() in TABLE_SUFFIXES:
-        return _table(path, name or path.stem)
+        return _table(path, name or _name_after(path.stem))
     if path.exists():
         kinds = ", ".join(TABLE_SUFFIXES)
         raise SourceError(f"{path} is no source: expected a folder of images or a table ending in {kinds}.")
     raise SourceError(f"there is no folder or table at {path}; check the path.")
+
+
+def _name_after(file_name: str) -> str:
+    """A file name as the name of a source: what a store does not allow becomes an underscore."""
+    plain = re.sub(r"[^\w. -]", "_", file_name).lstrip(". -").rstrip(". ")
+    return plain[:50] or "images"
 
 
 def read_entry(entry: Entry) -> bytes:
@@ -151,7 +160,8 @@ def _walk(directory: bytes, seen: set[tuple[int, int]]) -> Iterator[bytes]:
             return
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(directory) as found:
-            children = sorted(found, key=lambda child: child.name)
+            # Links last: an image that can be reached by its own folder has the key of that one.
+            children = sorted(found, key=lambda child: (child.is_symlink(), child.name))
     except OSError as error:
         reason = error.strerror
         raise SourceError(f"the folder {os.fsdecode(directory)} cannot be listed: {reason}.") from error

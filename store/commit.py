@@ -38,8 +38,8 @@ def commit_file(directory: Path, stem: str, suffix: str, data: bytes) -> Path:
 def write_file(path: Path, data: bytes) -> None:
     """Writes `data` to `path` durably and atomically, replacing what was there.
 
-    When it returns, the file survives kill -9 and a power cut. When it raises StoreWriteError, whatever was
-    at `path` before is still there, whole.
+    When it returns, the file survives kill -9 and a power cut. When it raises StoreWriteError, the file at
+    `path` is still the old one, or the new one if only the last fsync failed, and whole in either case.
     """
     temporary = path.parent / f".tmp-{_this_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
     try:

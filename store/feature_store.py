@@ -19,7 +19,7 @@ from store.folders import SPLITS, folder_and_split
 from store.labels import LabelTable, join_labels, read_labels
 from store.listing import GONE, OK, Listing, empty_listing_table, read_listing
 from store.recipes import describe_difference
-from store.space import SPACE_NAME, Space
+from store.space import SPACE_NAME, Space, is_unborn
 from store.vectors import Vectors
 from store.version import FORMAT_VERSION
 
@@ -51,7 +51,7 @@ class FeatureStore:
         found = sorted(
             path for path in _subdirectories(self.path / "spaces") if SPACE_NAME.fullmatch(path.name)
         )
-        return {path.name: Space(path) for path in found}
+        return {path.name: Space(path) for path in found if not is_unborn(path)}
 
     @cached_property
     def sources(self) -> Mapping[str, Listing]:
@@ -80,7 +80,8 @@ class FeatureStore:
                 f"{self.path} holds {len(fitting)} recipes of {name}: {', '.join(s.id for s in fitting)} "
                 f"(the first two differ in {difference}). Name one of them in full."
             )
-        near = difflib.get_close_matches(name, self.spaces, n=1, cutoff=0.6)
+        names = {known: id_ for id_ in self.spaces for known in (id_, id_.rpartition("-")[0])}
+        near = [names[known] for known in difflib.get_close_matches(name, names, n=1, cutoff=0.6)]
         known = ", ".join(self.spaces) or "none yet"
         raise UnknownSpaceError(
             f"{self.path} has no space {name!r}; its spaces: {known}."
@@ -120,7 +121,7 @@ class FeatureStore:
         """(n, dim) float32, rows in the order of `images` (by default of `self.images()`).
 
         images: any table with a column `hash`. out: where to put the result. view: which augmented version.
-        Raises UnknownImageError if an image has no vector there.
+        Raises UnknownImageError if an image has no vector there, ValueError if `out` does not fit.
         """
         chosen = self.space(space)
         images = self.images() if images is None else images
@@ -134,6 +135,10 @@ class FeatureStore:
                 "Embed their source with this recipe, or leave them out."
             )
         array = np.empty((len(rows), chosen.dim), np.float32) if out is None else out
+        if array.shape != (len(rows), chosen.dim) or array.dtype != np.float32:
+            raise ValueError(
+                f"out has shape {array.shape} and type {array.dtype}, expected {(len(rows), chosen.dim)}, float32."
+            )
         chosen.read(rows, array)
         return Vectors.of(array, chosen.id, chosen.recipe)
 
@@ -211,7 +216,7 @@ def _with_source(table: pd.DataFrame, source: str) -> pd.DataFrame:
 
 
 def _empty_images() -> pd.DataFrame:
-    table = empty_listing_table().drop(columns="status")
+    table = empty_listing_table().drop(columns=["status", "listed"])
     return table.assign(source="", folder="", split="").astype(
         {"source": "str", "folder": "str", "split": "str"}
     )

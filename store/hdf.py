@@ -20,20 +20,19 @@ from numpy.typing import NDArray
 from store.errors import StoreFormatError
 from store.version import FORMAT_VERSION
 
+ABOUT = "about"
 _IMAGE_GROWTH = 1 << 22
 
 
-def build_image(datasets: Mapping[str, NDArray[Any]], attributes: Mapping[str, Any]) -> bytes:
-    """The bytes of an HDF5 file with these contiguous datasets; attributes are stored as JSON text.
+def build_image(datasets: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> bytes:
+    """The bytes of an HDF5 file with these contiguous datasets, and what it is as JSON in the dataset `about`.
 
-    The same input gives the same bytes: no times are tracked.
+    The same input gives the same bytes: no times are tracked. There are no attributes and no types of variable
+    length: the library was seen to crash and to hang on damaged ones.
     """
     name = f"image-{id(datasets)}"
     with h5py.File(name, "w", driver="core", backing_store=False, block_size=_IMAGE_GROWTH) as file:
-        file.attrs["embank_format"] = FORMAT_VERSION
-        for key, value in attributes.items():
-            file.attrs[key] = json.dumps(value, sort_keys=True, separators=(",", ":"))
-        for key, array in datasets.items():
+        for key, array in {ABOUT: _to_text({"format": FORMAT_VERSION, **about}), **datasets}.items():
             file.create_dataset(key, data=array, track_times=False)
         file.flush()
         image: bytes = file.id.get_file_image()
@@ -60,16 +59,16 @@ def open_image(source: Path | bytes, path: Path) -> Iterator[h5py.File]:
         ) from error
 
 
-def attribute(file: h5py.File, name: str) -> Any:  # noqa: ANN401 (JSON)
-    """An attribute that `build_image` wrote. Raises KeyError or ValueError if it is not one."""
-    text = file.attrs[name]
-    if not isinstance(text, str):
-        raise ValueError(f"attribute {name!r} is not text")
-    return json.loads(text)
+def read_about(file: h5py.File) -> dict[str, Any]:
+    """What `build_image` was told about the file. Raises ValueError if that is not there."""
+    about = json.loads(read_array(file, ABOUT, 1, "u1").tobytes())
+    if not isinstance(about, dict):
+        raise ValueError(f"{ABOUT!r} is not a JSON object")
+    return about
 
 
-def plain_dataset(file: h5py.File, name: str, dimensions: int, kinds: str) -> h5py.Dataset:
-    """The dataset `name`, after seeing that it is a plain array that lies inside this file."""
+def plain_dataset(file: h5py.File, name: str, dimensions: int, *dtypes: str) -> h5py.Dataset:
+    """The dataset `name`, after seeing that it is a plain array of one of these types inside this file."""
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name!r} is missing or is a link to elsewhere")
     dataset = file[name]
@@ -78,7 +77,7 @@ def plain_dataset(file: h5py.File, name: str, dimensions: int, kinds: str) -> h5
     contiguous = dataset.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
     if not contiguous or dataset.external or (dataset.size and dataset.id.get_offset() is None):
         raise ValueError(f"{name!r} is not stored contiguously in this file")
-    if dataset.dtype.kind not in kinds or dataset.ndim != dimensions:
+    if dataset.dtype.str[1:] not in dtypes or dataset.ndim != dimensions:
         raise ValueError(f"{name!r} has type {dataset.dtype} and shape {dataset.shape}")
     end = (dataset.id.get_offset() or 0) + dataset.size * dataset.dtype.itemsize
     if dataset.size and end > file.id.get_filesize():
@@ -86,19 +85,23 @@ def plain_dataset(file: h5py.File, name: str, dimensions: int, kinds: str) -> h5
     return dataset
 
 
-def read_array(file: h5py.File, name: str, dimensions: int, kinds: str) -> NDArray[Any]:
+def read_array(file: h5py.File, name: str, dimensions: int, *dtypes: str) -> NDArray[Any]:
     """The whole of a plain dataset."""
-    array: NDArray[Any] = np.asarray(plain_dataset(file, name, dimensions, kinds)[()])
+    array: NDArray[Any] = np.asarray(plain_dataset(file, name, dimensions, *dtypes)[()])
     return array
 
 
 def _check_format(file: h5py.File, path: Path) -> None:
-    version = file.attrs["embank_format"]
-    if not 1 <= int(version) <= FORMAT_VERSION:
+    version = read_about(file)["format"]
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise StoreFormatError(
-            f"{path} is of format {int(version)}, this embank reads formats up to {FORMAT_VERSION}. "
+            f"{path} is of format {version}, this embank reads formats up to {FORMAT_VERSION}. "
             "Upgrade with `pip install --upgrade embank`."
         )
+
+
+def _to_text(value: Mapping[str, Any]) -> NDArray[np.uint8]:
+    return np.frombuffer(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), np.uint8)
 
 
 def _first_line(error: BaseException) -> str:

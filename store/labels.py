@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from store.commit import checksum
@@ -79,11 +81,21 @@ def make_label_table(
     rest = [other for other in table.columns if other != found]
     if not rest:
         raise LabelTableError(f"label table {name!r} has no label column beside {found!r}.")
-    table = table[[found, *rest]].rename(columns={found: on}).dropna(subset=[on])
+    table = table[[found, *rest]].rename(columns={on: f"{on}_label"} if found != on else {})
+    table = table.rename(columns={found: on}).dropna(subset=[on])
     table[on] = table[on].astype("str")
+    for other in [name for name, dtype in table.dtypes.items() if dtype == "object"]:
+        table[other] = table[other].map(_as_label, na_action="ignore")
     table = table.drop_duplicates(ignore_index=True)
     conflicting = table.loc[table[on].duplicated(), on].unique().tolist()
     return LabelTable(name, on, source, table.drop_duplicates(on, ignore_index=True)), conflicting
+
+
+def _as_label(value: object) -> object:
+    """Lists, which Parquet may hold, as text; other values as they are."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return ";".join(map(str, value))
+    return value if isinstance(value, Hashable) else str(value)
 
 
 def join_report(labels: LabelTable, images: pd.DataFrame, conflicting: list[str]) -> JoinReport:
@@ -148,5 +160,13 @@ def read_labels(directory: Path) -> LabelTable | None:
     import pyarrow.parquet as pq
 
     table = pq.read_table(io.BytesIO(data))
-    about = json.loads(table.schema.metadata[_METADATA])
-    return LabelTable(directory.name, about["on"], about["source"], table.to_pandas(ignore_metadata=True))
+    about = json.loads((table.schema.metadata or {}).get(_METADATA, b"null"))
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    if not isinstance(about, dict) or about.get("format") != 1 or about.get("on") not in JOINS:
+        raise StoreFormatError(
+            f"{path} is no label table that this embank can read: its metadata is {about}. Attach the table again "
+            "with `embank labels … add`, or upgrade embank if a newer one wrote it."
+        )
+    if about["on"] not in frame.columns[:1]:
+        raise StoreFormatError(f"{path} is damaged: its first column is not {about['on']!r}.")
+    return LabelTable(directory.name, about["on"], about.get("source"), frame)

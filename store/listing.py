@@ -1,7 +1,7 @@
 """Listings: what was seen in a source, one row an image, whether it could be embedded or not.
 
 A listing file holds some rows and names the files that it supersedes. The listing of a source is the merge
-of all files that no other one supersedes; of two rows with one key, the one in the later file counts. So a
+of all files that no other one supersedes; of two rows with one key, the one that was listed later counts. So a
 writer may add a small file as it goes and replace all by one at the end, and of two writers at once neither
 can lose the other's rows.
 """
@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from store.columns import hashes_from_hex, hashes_to_hex, pack_strings, unpack_strings
 from store.commit import checksum
 from store.errors import StoreFormatError
-from store.hdf import attribute, build_image, open_image, read_array
+from store.hdf import build_image, open_image, read_about, read_array
 
 LISTING_NAME = re.compile(r"(?P<n>\d{6,})-(?P<checksum>[0-9a-f]{32})\.h5")
 OK = "ok"
 GONE = "no longer in the source"
-COLUMNS = ["key", "hash", "bytes", "mtime", "width", "height", "status"]
-_NUMBERS = {"bytes": np.int64, "mtime": np.int64, "width": np.int32, "height": np.int32}
+GIVEN_COLUMNS = ["key", "hash", "bytes", "mtime", "width", "height", "status"]
+COLUMNS = [*GIVEN_COLUMNS, "listed"]  # the writer adds when
+_NUMBERS = {"bytes": "i8", "mtime": "i8", "width": "i4", "height": "i4", "listed": "i8"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Listing:
 
     table: columns `key`, `hash` (32 hex digits; zeros where the file could not be read), `bytes`, `mtime`
     (nanoseconds since 1970), `width`, `height` (pixels as stored in the file, 0 if unknown), `status` (`ok`,
-    or the reason why not), then one bool column a space id: whether the image's vectors were committed there.
+    or the reason why not), `listed` (when the row was made, nanoseconds since 1970), then one bool column a space
+    id: whether the image's vectors were committed there.
     """
 
     source: str
@@ -113,7 +115,8 @@ def merge_listings(listings: Iterable[Listing]) -> Listing:
     table[spaces] = table[spaces].eq(True)
     if table["key"].duplicated().any():
         table[spaces] = table.groupby(["key", "hash"], sort=False)[spaces].transform("any")
-        table = table.drop_duplicates("key", keep="last", ignore_index=True)
+        table = table.sort_values("listed", kind="stable")
+        table = table.drop_duplicates("key", keep="last").sort_index().reset_index(drop=True)
     files = tuple(name for listing in listings for name in listing.files)
     return Listing(last.source, last.location, table, files)
 
@@ -134,21 +137,20 @@ def _read_file(path: Path) -> tuple[Listing, list[str]]:
             "Delete it and embed the source again: vectors that are banked are not made anew."
         )
     with open_image(data, path) as file:
+        about = read_about(file)
         text = {
-            name: unpack_strings(read_array(file, name, 1, "u"), read_array(file, f"{name}_end", 1, "i"))
+            name: unpack_strings(read_array(file, name, 1, "u1"), read_array(file, f"{name}_end", 1, "i8"))
             for name in ("key", "status")
         }
         columns = {
             "key": text["key"],
-            "hash": hashes_to_hex(read_array(file, "hash", 2, "u")),
-            **{name: pd.Series(read_array(file, name, 1, "i")) for name in _NUMBERS},
+            "hash": hashes_to_hex(read_array(file, "hash", 2, "u1")),
+            **{name: pd.Series(read_array(file, name, 1, dtype)) for name, dtype in _NUMBERS.items()},
             "status": text["status"],
         }
-        banked = read_array(file, "banked", 2, "u").astype(bool)
-        columns |= {space: pd.Series(banked[:, i]) for i, space in enumerate(attribute(file, "spaces"))}
+        banked = read_array(file, "banked", 2, "u1").astype(bool)
+        columns |= {space: pd.Series(banked[:, i]) for i, space in enumerate(about["spaces"])}
         if len({len(column) for column in columns.values()}) != 1:
             raise StoreFormatError(f"{path} is damaged: its columns are of different lengths.")
-        listing = Listing(
-            attribute(file, "source"), attribute(file, "location"), pd.DataFrame(columns), (path.name,)
-        )
-        return listing, list(attribute(file, "supersedes"))
+        listing = Listing(str(about["source"]), str(about["location"]), pd.DataFrame(columns), (path.name,))
+        return listing, list(map(str, about["supersedes"]))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from store.columns import HASH_BYTES, Hashes, pack_strings
 from store.errors import StoreFormatError
-from store.hdf import attribute, build_image, open_image, plain_dataset, read_array
+from store.hdf import build_image, open_image, plain_dataset, read_about, read_array
 from store.recipes import space_id
 
 PART_NAME = re.compile(r"(?P<n>\d{6,})-(?P<writer>[0-9a-f]{8})-(?P<checksum>[0-9a-f]{32})\.h5")
@@ -32,6 +32,11 @@ class PartRows:
     vectors: NDArray[np.floating[Any]]
     key: Sequence[str]
     source: Sequence[str]
+
+    def __post_init__(self) -> None:
+        lengths = {len(column) for column in (self.hash, self.view, self.vectors, self.key, self.source)}
+        if len(lengths) != 1:
+            raise ValueError(f"the columns of a part are of different lengths: {sorted(lengths)}.")
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,11 @@ class Part:
     def read(cls, path: Path) -> Part:
         """Opens a part. Raises StoreFormatError if it is not a sound one, FileNotFoundError if it is gone."""
         with open_image(path, path) as file:
-            vectors = plain_dataset(file, "vectors", 2, "f")
-            hashes = read_array(file, "hash", 2, "u")
-            views = read_array(file, "view", 1, "i")
-            recipe = attribute(file, "recipe")
+            vectors = plain_dataset(file, "vectors", 2, "f4", "f2")
+            hashes = read_array(file, "hash", 2, "u1")
+            views = read_array(file, "view", 1, "i2")
+            about = read_about(file)
+            recipe = dict(about["recipe"])
             space_id(recipe)  # it raises unless this is a recipe
             if hashes.shape != (len(vectors), HASH_BYTES) or views.shape != (len(vectors),):
                 raise StoreFormatError(f"{path} is damaged: its columns are of different lengths.")
@@ -74,7 +80,7 @@ class Part:
                 dim=vectors.shape[1],
                 dtype=vectors.dtype,
                 recipe=recipe,
-                supersedes=tuple(map(str, attribute(file, "supersedes"))),
+                supersedes=tuple(map(str, about["supersedes"])),
                 hash=hashes,
                 view=views,
                 vectors_at=vectors.id.get_offset() or 0,

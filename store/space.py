@@ -92,6 +92,11 @@ def read_recipe(directory: Path) -> dict[str, Any]:
     return dict(recipe)
 
 
+def is_unborn(directory: Path) -> bool:
+    """Whether a writer was stopped after it made the directory and before it wrote anything: it is no space yet."""
+    return not (directory / RECIPE_FILE).exists() and not part_files(directory)
+
+
 def part_files(directory: Path) -> list[Path]:
     """All committed part files of a space, in the order of their names."""
     return sorted(path for path in directory.iterdir() if PART_NAME.fullmatch(path.name))

@@ -56,5 +56,7 @@ def _read_text(path: Path) -> pd.DataFrame:
     for column in table.columns:
         present = table[column].dropna()
         if len(present) and present.str.fullmatch(_NUMBER).all():
-            table[column] = pd.to_numeric(table[column])
+            numbers = pd.to_numeric(table[column])
+            if numbers.nunique() == present.nunique():  # "1.1" and "1.10" may be two versions
+                table[column] = numbers
     return table

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from store.columns import hashes_from_hex, unpack_strings
+from store.columns import HASH_BYTES, Hashes, hashes_from_hex, unpack_strings
 from store.commit import checksum
 from store.errors import StoreError
 from store.feature_store import check_store
 from store.hdf import open_image, read_array
+from store.index import RowIndex
 from store.labels import LABELS_NAME, labels_file, read_labels
 from store.listing import LISTING_NAME, OK, Listing, read_listing
 from store.part import PART_NAME, Part
 from store.recipes import space_id
-from store.space import SPACE_NAME, Space, read_recipe
+from store.space import RECIPE_FILE, SPACE_NAME, is_unborn, read_recipe
 
 _ROWS_AT_ONCE = 4096
 
@@ -66,6 +67,7 @@ class _Verifier:
         self._path, self._progress = path, progress
         self._found = Verification()
         self._done = 0
+        self._hashes: dict[str, list[Hashes]] = {}  # of the sound parts of each space
         self._total = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
     def run(self) -> Verification:
@@ -105,29 +107,37 @@ class _Verifier:
         if not SPACE_NAME.fullmatch(directory.name):
             self._blame(directory, "is no space by its name: move it out, or give it its name back.")
             return
+        if is_unborn(directory):
+            return
         try:
             recipe = read_recipe(directory)
         except StoreError as error:
-            self._blame(directory / "recipe.json", str(error))
+            self._blame(directory / RECIPE_FILE, str(error))
             return
-        for file in _files(directory):
-            if file.name != "recipe.json":
-                self._check_part(file, recipe)
+        parts = [self._check_part(file, recipe) for file in _files(directory) if file.name != RECIPE_FILE]
+        sound = [part for part in parts if part]
+        self._hashes[directory.name] = [part.hash[part.view == 0] for part in sound]
+        for part in sound:
+            if part.dim != sound[0].dim:
+                self._blame(
+                    part.path, f"has {part.dim} dimensions, other parts have {sound[0].dim}: {_REMEDY}"
+                )
 
-    def _check_part(self, file: Path, recipe: dict[str, Any]) -> None:
+    def _check_part(self, file: Path, recipe: dict[str, Any]) -> Part | None:
+        """The part, if its bytes and structure are sound. Bytes that are not are never parsed."""
         data = self._sound_bytes(file, PART_NAME)
         if data is None:
-            return
+            return None
         try:
             part = Part.read(file)
             with open_image(data, file) as image:
                 for name in ("key", "source"):
-                    ends = read_array(image, f"{name}_end", 1, "i")
-                    if len(unpack_strings(read_array(image, name, 1, "u"), ends)) != part.rows:
+                    ends = read_array(image, f"{name}_end", 1, "i8")
+                    if len(unpack_strings(read_array(image, name, 1, "u1"), ends)) != part.rows:
                         raise StoreError(f"its column {name} has another length than its vectors")
         except (StoreError, OSError) as error:
             self._blame(file, f"{error}")
-            return
+            return None
         self._found.parts += 1
         self._found.rows += part.rows
         if part.recipe != recipe:
@@ -136,7 +146,8 @@ class _Verifier:
         for start in range(0, part.rows, _ROWS_AT_ONCE):
             if not np.isfinite(vectors[start : start + _ROWS_AT_ONCE]).all():
                 self._blame(file, f"has vectors that are not finite after row {start}: {_REMEDY}")
-                return
+                break
+        return part
 
     def _check_source(self, directory: Path) -> None:
         damaged = [file for file in _files(directory) if self._sound_bytes(file, LISTING_NAME) is None]
@@ -147,24 +158,23 @@ class _Verifier:
         except StoreError as error:
             self._blame(directory, str(error))
             return
-        if listing:
+        if listing and listing.source != directory.name:
+            self._blame(directory, f"holds the listing of another source, {listing.source!r}: move it there.")
+        elif listing:
             self._check_promises(directory, listing)
 
     def _check_promises(self, directory: Path, listing: Listing) -> None:
         """Every image that the listing says was committed to a space must be there."""
         for space in listing.spaces:
             promised = listing.table[listing.table[space] & (listing.table["status"] == OK)]
-            missing = promised
-            try:
-                rows = Space(self._path / "spaces" / space).find(hashes_from_hex(promised["hash"]))
-                missing = promised[rows < 0]
-            except (StoreError, OSError):
-                pass  # the space itself is blamed already, or is gone altogether
+            there = np.concatenate([np.zeros((0, HASH_BYTES), np.uint8), *self._hashes.get(space, [])])
+            index = RowIndex(there, np.zeros(len(there), np.int16))
+            missing = promised[index.find(hashes_from_hex(promised["hash"])) < 0]
             if len(missing):
                 self._blame(
                     directory,
-                    f"lists {len(missing)} images as banked in {space} that have no vectors there (the first: "
-                    f"{missing['key'].iloc[0]}): a part is missing. Embed the source again to make them anew.",
+                    f"lists {len(missing)} images as banked in {space} that have no sound vectors there (the first: "
+                    f"{missing['key'].iloc[0]}): a part is missing or damaged. Embed the source again.",
                 )
 
     def _check_labels(self, directory: Path) -> None:
@@ -177,9 +187,13 @@ class _Verifier:
                 self._blame(directory, f"its label table cannot be read ({error}).")
 
     def _check_foreign(self) -> None:
-        for entry in sorted(self._path.iterdir()):
-            if entry.name not in _TOP_LEVEL and not entry.name.startswith("."):
-                self._blame(entry, "does not belong in a store: move it out.")
+        strays = [entry for entry in self._path.iterdir() if entry.name not in _TOP_LEVEL]
+        for place in ("spaces", "sources", "labels"):
+            inside = (self._path / place).iterdir() if (self._path / place).is_dir() else ()
+            strays += [entry for entry in inside if not entry.is_dir()]
+        for entry in sorted(strays):
+            if not entry.name.startswith("."):
+                self._blame(entry, "does not belong there in a store: move it out.")
 
 
 _TOP_LEVEL = {"embank.json", "sources", "spaces", "labels", "heads", "cache"}

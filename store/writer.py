@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from store.commit import commit_file, make_directories, sweep_temporary_files, write_file
@@ -20,7 +23,8 @@ from store.recipes import RecipeDict, canonical_json, space_id
 from store.space import RECIPE_FILE, part_files, read_recipe
 from store.version import FORMAT_VERSION
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._ -]{0,99}")
+_NAME = re.compile(r"\w[\w. -]{0,99}")
+_NAME_BYTES = 200
 
 
 class StoreWriter:
@@ -48,8 +52,14 @@ class StoreWriter:
         return directory.name
 
     def commit_part(self, recipe: RecipeDict, rows: PartRows) -> Path:
-        """Commits one part into the space of `recipe`, which `open_space` has opened."""
+        """Commits one part into the space of `recipe`. Raises ValueError for vectors that are not finite."""
         space = space_id(recipe)
+        if not np.isfinite(rows.vectors).all():
+            raise ValueError(
+                f"vectors for {space} are not finite: none of these {len(rows.vectors)} was banked."
+            )
+        if space not in self._next_part:
+            self.open_space(recipe)
         number = self._next_part[space]
         image = part_image(rows, dict(recipe))
         path = commit_file(self.path / "spaces" / space, f"{number:06d}-{self._writer}", ".h5", image)
@@ -57,15 +67,18 @@ class StoreWriter:
         return path
 
     def add_to_listing(self, source: str, location: str, table: pd.DataFrame) -> None:
-        """Commits a few rows of a source's listing beside those that are there."""
-        self._write_listing(Listing(source, location, table), supersedes=[])
+        """Commits a few rows of a source's listing beside those that are there.
+
+        table: the columns of `Listing.table` but `listed`, which is now.
+        """
+        self._write_listing(Listing(source, location, table.assign(listed=time.time_ns())), supersedes=[])
 
     def replace_listing(self, source: str, location: str, table: pd.DataFrame) -> None:
         """Commits one listing file of all rows, those of `table` over those already there."""
         directory = self._source_directory(source)
         sweep_temporary_files(directory)
         current = read_listing(directory)
-        ours = Listing(source, location, table)
+        ours = Listing(source, location, table.assign(listed=time.time_ns()))
         merged = merge_listings([current, ours]) if current else ours
         self._write_listing(merged, supersedes=list(merged.files))
         for name in merged.files:
@@ -97,7 +110,7 @@ class StoreWriter:
 
 def check_name(what: str, name: str) -> None:
     """Raises StoreError unless `name` may stand for a directory of the store."""
-    if not _NAME.fullmatch(name) or name.endswith((".", " ")):
+    if not _NAME.fullmatch(name) or name.endswith((".", " ")) or len(os.fsencode(name)) > _NAME_BYTES:
         raise StoreError(
             f"{name!r} cannot be the name of a {what}: use up to 100 letters, digits, '.', '_', '-' and "
             "spaces, starting with a letter or digit."

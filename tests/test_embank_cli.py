@@ -192,7 +192,7 @@ def test_bad_images_are_recorded_and_the_rest_goes_on(embank: Embank, tmp_path: 
     assert "empty" in reasons["empty.jpg"]
     limited = embank("embed", photos, tmp_path / "other.embank", *SMALL, "--max-failures", "1", "--json")
     assert limited.code == 1
-    assert limited.json["stopped_early"]
+    assert limited.json["gave_up"]
 
 
 def test_a_run_with_bad_images_only_ends_with_1(embank: Embank, tmp_path: Path) -> None:

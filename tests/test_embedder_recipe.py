@@ -29,7 +29,10 @@ recipes = st.builds(
     [
         (Recipe("ResNet50"), "ResNet50-9ae176e3af03"),
         (Recipe("MobileNetV2_1.4", pooling="max", precision="bfloat16"), "MobileNetV2_1.4-709f41f1760f"),
-        (Recipe("xception", layer="add_3", image_size=160, fit="crop", dtype="float16"), "Xception-97125056b7e7"),
+        (
+            Recipe("xception", layer="add_3", image_size=160, fit="crop", dtype="float16"),
+            "Xception-97125056b7e7",
+        ),
     ],
 )
 def test_spaces_keep_their_names(recipe: Recipe, space: str) -> None:

@@ -43,9 +43,14 @@ def _current(directory: Path, pattern: re.Pattern[str]) -> list[h5py.File]:
     for name in sorted(names, key=lambda name: (int(name.partition("-")[0]), name)):
         assert _checksum((directory / name).read_bytes()) == name.rpartition("-")[2].removesuffix(".h5")
         files[name] = h5py.File(directory / name, "r")
-        assert files[name].attrs["embank_format"] == 1
-    superseded = {name for file in files.values() for name in json.loads(file.attrs["supersedes"])}
+        assert _about(files[name])["format"] == 1
+    superseded = {name for file in files.values() for name in _about(file)["supersedes"]}
     return [file for name, file in files.items() if name not in superseded]
+
+
+def _about(file: h5py.File) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads(file["about"][()].tobytes())
+    return about
 
 
 def _strings(file: h5py.File, name: str) -> list[str]:
@@ -58,7 +63,7 @@ def _read_space(directory: Path) -> dict[tuple[str, int], list[float]]:
     assert directory.name == f"{json.loads(recipe)['backbone']}-{hashlib.sha256(recipe).hexdigest()[:12]}"
     rows: dict[tuple[str, int], list[float]] = {}
     for file in _current(directory, _patterns()["part"]):
-        assert json.loads(file.attrs["recipe"]) == json.loads(recipe)
+        assert _about(file)["recipe"] == json.loads(recipe)
         vectors = file["vectors"]
         mapped = np.memmap(file.filename, vectors.dtype, "r", vectors.id.get_offset(), vectors.shape)
         for hash_, view, vector in zip(file["hash"][()], file["view"][()].tolist(), mapped, strict=True):
@@ -70,13 +75,14 @@ def _read_source(directory: Path) -> dict[str, dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     banked: set[tuple[str, str, str]] = set()
     for file in _current(directory, _patterns()["listing file"]):
-        assert json.loads(file.attrs["source"]) == directory.name
+        assert _about(file)["source"] == directory.name
         for i, (key, status) in enumerate(zip(_strings(file, "key"), _strings(file, "status"), strict=True)):
             hash_ = file["hash"][i].tobytes().hex()
-            spaces = zip(json.loads(file.attrs["spaces"]), file["banked"][i].tolist(), strict=True)
+            spaces = zip(_about(file)["spaces"], file["banked"][i].tolist(), strict=True)
             banked |= {(key, hash_, space) for space, flag in spaces if flag}
-            numbers = {name: int(file[name][i]) for name in ("bytes", "mtime", "width", "height")}
-            rows[key] = {"key": key, "hash": hash_, **numbers, "status": status}
+            numbers = {name: int(file[name][i]) for name in ("bytes", "mtime", "width", "height", "listed")}
+            if key not in rows or numbers["listed"] >= rows[key]["listed"]:
+                rows[key] = {"key": key, "hash": hash_, **numbers, "status": status}
     return {
         key: row | {space: True for k, hash_, space in banked if (k, hash_) == (key, row["hash"])}
         for key, row in rows.items()

@@ -179,7 +179,6 @@ def test_a_table_that_cannot_be_joined_says_why(
         make_label_table("t", pd.DataFrame(frame), on, column=column)
 
 
-@pytest.mark.xfail(reason="two columns are then called alike, which is an AttributeError", strict=True)
 @pytest.mark.parametrize("on", ["key", "name", "hash"])
 def test_a_label_column_that_is_called_as_the_join_is_one_sentence_or_a_label(on: str) -> None:
     """As in the table of a source, which is joined by `path` whatever its other columns are called."""
@@ -191,7 +190,6 @@ def test_a_label_column_that_is_called_as_the_join_is_one_sentence_or_a_label(on
     assert labels.table.columns.is_unique
 
 
-@pytest.mark.xfail(reason="unhashable type: 'list'", strict=True)
 def test_a_column_of_lists_is_one_sentence_or_a_label() -> None:
     frame = pd.DataFrame({"path": ["1.jpg"], "tags": [["a", "b"]]})
     try:
@@ -265,7 +263,6 @@ def test_a_damaged_table_is_refused(tmp_path: Path, at: int) -> None:
     [{"format": 2, "on": "key", "source": None}, {"format": 1, "on": "folder", "source": None}, {"format": 1}, None],
     ids=["newer", "unknown join", "nothing", "no metadata"],
 )  # fmt: skip
-@pytest.mark.xfail(reason="what a label table's metadata says is not checked", strict=True)
 def test_a_table_of_a_newer_or_another_format_is_refused(
     tmp_path: Path, about: dict[str, Any] | None
 ) -> None:

@@ -66,7 +66,7 @@ def test_rows_come_back(
     assert part.supersedes == tuple(supersedes)
     with open_image(path, path) as file:
         for name, expected in (("key", rows.key), ("source", rows.source)):
-            column = unpack_strings(read_array(file, name, 1, "u"), read_array(file, f"{name}_end", 1, "i"))
+            column = unpack_strings(read_array(file, name, 1, "u1"), read_array(file, f"{name}_end", 1, "i8"))
             assert column.tolist() == expected
 
 
@@ -157,7 +157,6 @@ def test_what_is_no_sound_part_is_refused(
     ],
     ids=["hash", "view", "vectors"],
 )
-@pytest.mark.xfail(reason="Part.read checks the kind of a type, not its size", strict=True)
 def test_a_wrong_width_of_a_type_is_refused(tmp_path: Path, change: dict[str, NDArray[Any]]) -> None:
     path = tmp_path / "p.h5"
     path.write_bytes(build_image(_datasets(**change), _attributes()))
@@ -226,12 +225,9 @@ def test_flipped_bytes_of_the_datasets_headers_are_read_or_refused(tmp_path: Pat
     _read_flipped(tmp_path / "p.h5", around_the_headers)
 
 
-@pytest.mark.xfail(
-    reason="attributes of variable length: libhdf5 segfaults or hangs on a damaged one", strict=True
-)
-def test_flipped_bytes_of_the_attributes_are_read_or_refused(tmp_path: Path) -> None:
-    def around_the_attributes(image: bytes) -> list[int]:
-        start = image.index(b"recipe\0")
+def test_flipped_bytes_of_what_it_is_are_read_or_refused(tmp_path: Path) -> None:
+    def around_the_text(image: bytes) -> list[int]:
+        start = image.index(b'{"format"')
         return list(range(start, start + 80))
 
-    _read_flipped(tmp_path / "p.h5", around_the_attributes)
+    _read_flipped(tmp_path / "p.h5", around_the_text)

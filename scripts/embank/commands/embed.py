@@ -80,9 +80,9 @@ def _embed(
             progress=lambda so_far: show(so_far.done, so_far.listed, _failures(so_far)),
         )
     _tell(report, store, json)
-    if report.stopped_early:
-        say(f"Stopped early: {report.stopped_early}. `embank info {store} --errors` lists them.")
-    if report.stopped_early or not (report.embedded or report.skipped or report.duplicates):
+    if report.gave_up:
+        say(f"Gave up: {report.gave_up}. `embank info {store} --errors` lists them.")
+    if report.gave_up or not (report.embedded or report.skipped or report.duplicates):
         raise typer.Exit(1)
 
 
