@@ -218,18 +218,25 @@ def _read_sides(images: pd.DataFrame, column: str) -> NDArray[np.object_]:
 
 
 def _checked(split: Split, codes: Rows, classes: tuple[str, ...]) -> Split:
-    """Refuses a split whose training side lacks a class; notes those that its test side lacks."""
+    """Leaves out test images of classes that have none to train on, and notes classes that have none to test on."""
     names = {int(code): classes[code] if classes else str(code) for code in np.unique(codes[codes >= 0])}
     trained, tested = set(codes[split.train].tolist()), set(codes[split.test].tolist())
-    untrained = [names[code] for code in sorted(names.keys() - trained)]
-    if untrained:
+    if len(trained) < min(2, len(names)):
+        one = ", ".join(repr(names[code]) for code in trained) or "none"
         raise SplitError(
-            f"the split {split.name!r} leaves no training images of {listed(map(repr, untrained))}. "
-            "Drop such classes, or use the random split."
+            f"the split {split.name!r} leaves one class to train on ({one}): two are needed. Use the random split."
         )
+    untrained = [names[code] for code in sorted(tested - trained)]
+    if untrained:
+        known = np.isin(codes[split.test], list(trained))
+        note = (
+            f"{counted(int((~known).sum()), 'test image')} left out: there are no training images of "
+            f"{listed(map(repr, untrained))}."
+        )
+        split = Split(split.name, split.train, split.test[known], (*split.notes, note))
     if not len(split.test):
         raise SplitError(f"the split {split.name!r} leaves no test images: every class has one image only.")
-    untested = [names[code] for code in sorted(names.keys() - tested)]
+    untested = [names[code] for code in sorted(trained - tested)]
     if untested:
         note = f"no test images of {listed(map(repr, untested))}."
         return Split(split.name, split.train, split.test, (*split.notes, note))

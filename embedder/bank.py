@@ -36,12 +36,11 @@ class Bank:
 
     def __init__(self, writer: StoreWriter, source: Source, recipes: Mapping[str, FrozenRecipe]) -> None:
         self._writer, self._source, self._recipes = writer, source, recipes
-        for recipe in recipes.values():
-            writer.open_space(recipe.to_dict())
         store = FeatureStore(writer.path)
         listing = store.sources.get(source.name)
         self._listed = empty_listing_table() if listing is None else listing.table
-        self._spaces = {id_: store.spaces[id_] for id_ in recipes}
+        self._location = source.location if listing is None else listing.location
+        self._spaces = {id_: store.spaces[id_] for id_ in recipes if id_ in store.spaces}
         self._unchanged = self._find_unchanged()
         self._listed_hashes = dict(zip(self._listed["key"], self._listed["hash"], strict=True))
         self._known_hashes = set(self._listed["hash"])
@@ -56,7 +55,9 @@ class Bank:
     def missing(self, hash_: str) -> frozenset[str]:
         """The spaces in which these bytes were not banked when the job began."""
         digest = hashes_from_hex([hash_])
-        return frozenset(id_ for id_, space in self._spaces.items() if space.find(digest)[0] < 0)
+        return frozenset(
+            id_ for id_ in self._recipes if id_ not in self._spaces or self._spaces[id_].find(digest)[0] < 0
+        )
 
     def is_listed_elsewhere(self, entry: Entry, hash_: str) -> bool:
         """Whether the source had these bytes under another key, and this key did not have them."""
@@ -103,7 +104,7 @@ class Bank:
         self.commit()
         files = listing_files(self._writer.path / "sources" / self._source.name)
         gone = self._gone() if complete else []
-        if complete and (gone or len(files) > 1):
+        if complete and (gone or len(files) > 1 or self._location != self._source.location):
             self._writer.replace_listing(self._source.name, self._source.location, self._table(gone))
         if self._source.labels is not None:
             self._writer.attach_labels(self._source.labels)
@@ -112,9 +113,10 @@ class Bank:
         sound = self._listed[self._listed["status"] == OK]
         banked = np.ones(len(sound), bool)
         hashes = hashes_from_hex(sound["hash"])
-        for id_, space in self._spaces.items():
-            promised = sound[id_].to_numpy(bool) if id_ in sound else np.zeros(len(sound), bool)
-            banked &= promised & (space.find(hashes) >= 0)
+        for id_ in self._recipes:
+            if id_ not in self._spaces or id_ not in sound:
+                return {}
+            banked &= sound[id_].to_numpy(bool) & (self._spaces[id_].find(hashes) >= 0)
         sound = sound[banked]
         return dict(
             zip(sound["key"], zip(sound["bytes"].tolist(), sound["mtime"].tolist(), strict=True), strict=True)

@@ -52,7 +52,8 @@ class JobSettings:
         """The number of bad images that is still accepted, of so many listed."""
         text = str(self.max_failures).strip() if self.max_failures is not None else "100%"
         try:
-            limit = float(text.removesuffix("%")) / 100 * listed if text.endswith("%") else float(int(text))
+            share = float(text.removesuffix("%")) / 100 if text.endswith("%") else None
+            limit = float(int(text)) if share is None else share * listed if share <= 1 else -1.0
         except ValueError:
             limit = -1.0
         if not 0 <= limit < math.inf:
@@ -144,7 +145,9 @@ class _Job:
         frozen = {recipe.space: recipe for recipe in by_recipe}
         self._recipes = {recipe.space: settings for recipe, settings in by_recipe.items()}
         self._report.space = list(frozen)
-        self._bank = Bank(StoreWriter(store), source, frozen)  # after the weights: else a typo leaves a store
+        if not store.exists():  # a recipe that cannot be run must not leave a store behind
+            self._open_engines()
+        self._bank = Bank(StoreWriter(store), source, frozen)
         self._sizes: dict[str, tuple[int, int]] = {}  # of every image of this run, by hash
         self._reasons: dict[str, str] = {}  # why an image of this hash is bad
         self._twins: list[ReadImage] = []  # same bytes as an image of this run whose outcome is not known yet
@@ -171,7 +174,7 @@ class _Job:
 
     def _has_too_many_failures(self) -> bool:
         if self._report.failed > self._failure_limit:
-            self._report.gave_up = f"more than {self._failure_limit:g} bad images"
+            self._report.gave_up = f"more than {self._settings.max_failures} bad images"
         return self._report.gave_up is not None
 
     def _freeze(self, recipe: Recipe) -> FrozenRecipe:
@@ -184,10 +187,13 @@ class _Job:
         self._engines[engine.recipe.space] = engine
         return engine
 
-    def _embed(self, todo: list[Entry]) -> None:
+    def _open_engines(self) -> None:
         for space, recipe in self._recipes.items():
             if space not in self._engines:
                 self._open_engine(recipe)
+
+    def _embed(self, todo: list[Entry]) -> None:
+        self._open_engines()
         started = time.monotonic()
         workers = self._settings.workers or usable_processors()
         with Pipeline(self._engines, workers).running() as pipeline:

@@ -53,6 +53,8 @@ def open_source(spec: str | Path, name: str | None = None) -> Source:
     name: what the store calls it; by default the folder's or table's own. Raises SourceError if there is no
     such thing, or no image in it.
     """
+    if not str(spec):
+        raise SourceError("the source is an empty name: name a folder of images or a table.")
     path = Path(spec).expanduser()
     if name is not None:
         check_name("source", name)
@@ -100,13 +102,17 @@ def files_as_entries(paths: list[str]) -> list[Entry]:
     entries: list[Entry] = []
     for path in paths:
         if Path(path).is_dir():
-            inside = open_source(path).entries
-            entries += [Entry(f"{path.rstrip('/')}/{e.key}", e.path, e.bytes, e.mtime) for e in inside]
+            entries += [Entry(_shown(e.path), e.path, e.bytes, e.mtime) for e in open_source(path).entries]
         elif Path(path).exists():
-            entries.append(_entry(path, path))
+            entries.append(_entry(_shown(path), path))
         else:
             raise SourceError(f"there is no image at {path}; check the path.")
     return entries
+
+
+def _shown(path: str) -> str:
+    """A path as text that can be printed: bytes that are not UTF-8 as `\\xNN`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def key_of(relative: bytes) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from store.version import FORMAT_VERSION
 
 if TYPE_CHECKING:
+    from store.compact import CompactReport as CompactReport
+    from store.compact import compact as compact
     from store.errors import LabelTableError as LabelTableError
     from store.errors import StoreError as StoreError
     from store.errors import StoreFormatError as StoreFormatError
@@ -17,7 +19,14 @@ if TYPE_CHECKING:
     from store.errors import StoreWriteError as StoreWriteError
     from store.errors import UnknownImageError as UnknownImageError
     from store.errors import UnknownSpaceError as UnknownSpaceError
+    from store.export import export as export
     from store.feature_store import FeatureStore as FeatureStore
+    from store.imports import ImportReport as ImportReport
+    from store.imports import import_vectors as import_vectors
+    from store.merge import MergeReport as MergeReport
+    from store.merge import merge as merge
+    from store.removal import remove_source as remove_source
+    from store.removal import remove_space as remove_space
     from store.space import Space as Space
     from store.vectors import Vectors as Vectors
     from store.writer import StoreWriter as StoreWriter

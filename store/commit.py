@@ -49,8 +49,8 @@ def write_file(path: Path, data: bytes) -> None:
         _sync_directory(path.parent)
     except OSError as error:
         raise StoreWriteError(
-            f"could not write {path}: {error.strerror or error}. What was committed before is safe; "
-            "make room or fix the permissions and run the same command again."
+            f"could not write {path}: {error.strerror or error}. Nothing that was there before is harmed; "
+            "make room, or mend the path or its permissions, and run the same command again."
         ) from error
     finally:
         with suppress(OSError):

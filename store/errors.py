@@ -18,6 +18,10 @@ class StoreFormatError(StoreError, ValueError):
     """A file of the store is of a newer format, foreign or damaged."""
 
 
+class StoreReadError(StoreError, OSError):
+    """The file system refused a read; the file may be sound."""
+
+
 class StoreWriteError(StoreError, OSError):
     """The file system refused a write; what was committed before is untouched."""
 

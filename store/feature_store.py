@@ -197,7 +197,8 @@ def check_store(path: Path) -> None:
         version = json.loads(file.read_bytes())["format"]
     except FileNotFoundError:
         raise StoreNotFoundError(
-            f"{path} is not a store: it has no {STORE_FILE}. Check the path, or name a new one to embed into."
+            f"{path} is not a store: it has no {STORE_FILE}. Check the path, or name a new one to embed into; if it "
+            f'was a store and lost that file, put {{"format": {FORMAT_VERSION}}} into it.'
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise StoreFormatError(

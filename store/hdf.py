@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import StoreFormatError
+from store.errors import StoreFormatError, StoreReadError
 from store.version import FORMAT_VERSION
 
 ABOUT = "about"
@@ -53,6 +54,8 @@ def open_image(source: Path | bytes, path: Path) -> Iterator[h5py.File]:
     except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
         if isinstance(error, StoreFormatError):
             raise
+        if isinstance(error, OSError) and error.errno is not None:  # the file system's word, not HDF5's
+            raise StoreReadError(f"{path} could not be read: {os.strerror(error.errno)}.") from error
         raise StoreFormatError(
             f"{path} is damaged or is not a file of this store ({_first_line(error)}). "
             "`embank verify` lists all damage; delete the file and run the embed again to make its rows anew."

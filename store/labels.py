@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,14 +114,21 @@ def join_report(labels: LabelTable, images: pd.DataFrame, conflicting: list[str]
 
 
 def join_labels(images: pd.DataFrame, tables: list[LabelTable]) -> pd.DataFrame:
-    """`images` with a column `labels.<column>` for each label; where tables overlap, the first one counts."""
+    """`images` with a column `labels.<column>` for each label.
+
+    Where several tables have a column, the first table that has a value for an image counts, and each table's
+    own values are in `labels.<table>.<column>` too.
+    """
     columns: dict[str, pd.Series] = {}
+    holders = Counter(column for labels in tables for column in labels.columns)
     for labels in tables:
         rows = labels.match(images)
         for column in labels.columns:
             values = labels.table[column].reindex(rows).set_axis(images.index)
             name = f"labels.{column}"
             columns[name] = columns[name].combine_first(values) if name in columns else values
+            if holders[column] > 1:
+                columns[f"labels.{labels.name}.{column}"] = values
     return pd.concat([images, pd.DataFrame(columns, index=images.index)], axis=1) if columns else images
 
 
@@ -132,7 +140,7 @@ def labels_image(labels: LabelTable) -> bytes:
     about = {"format": 1, "on": labels.on, "source": labels.source}
     try:
         table = pa.Table.from_pandas(labels.table, preserve_index=False)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise LabelTableError(f"label table {labels.name!r} cannot be stored: {error}.") from error
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({_METADATA: json.dumps(about).encode()}), buffer)

@@ -19,6 +19,7 @@ from store.part import PART_NAME, Part
 from store.recipes import space_id
 
 RECIPE_FILE = "recipe.json"
+_REMEDY = "Delete it if it is there; embedding with the same settings as before writes it anew."
 SPACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]*-[0-9a-f]{12}")
 
 
@@ -79,15 +80,15 @@ def read_recipe(directory: Path) -> dict[str, Any]:
         recipe = json.loads(path.read_bytes())
         name = space_id(recipe)
     except FileNotFoundError:
-        raise StoreFormatError(
-            f"{directory} has no {RECIPE_FILE}. Embedding with the same settings again writes it anew."
-        ) from None
+        raise StoreFormatError(f"{directory} has no {RECIPE_FILE}. {_REMEDY}") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreFormatError(f"{path} is damaged: it is not the JSON of a recipe ({error}).") from error
+        raise StoreFormatError(
+            f"{path} is damaged: it is not the JSON of a recipe ({error}). {_REMEDY}"
+        ) from error
     if name != directory.name:
         raise StoreFormatError(
             f"{path} does not fit its space: its recipe is that of {name}, not of {directory.name}. "
-            "Somebody edited or moved it; embedding with the intended settings makes the right space."
+            f"Somebody edited or moved it. {_REMEDY}"
         )
     return dict(recipe)
 

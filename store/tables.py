@@ -25,6 +25,10 @@ def read_table(path: Path) -> pd.DataFrame:
         if path.suffix.lower() == ".parquet":
             return _read_parquet(path)
         return _read_text(path)
+    except UnicodeDecodeError as error:
+        raise LabelTableError(
+            f"could not read the table {path}: it is not UTF-8; save it as CSV UTF-8."
+        ) from error
     except FileNotFoundError:
         raise LabelTableError(f"there is no table at {path}; check the path.") from None
     except (ValueError, OSError, RuntimeError, pd.errors.ParserWarning) as error:

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,8 +52,11 @@ class StoreWriter:
         self._next_part[directory.name] = max(numbers, default=0) + 1
         return directory.name
 
-    def commit_part(self, recipe: RecipeDict, rows: PartRows) -> Path:
-        """Commits one part into the space of `recipe`. Raises ValueError for vectors that are not finite."""
+    def commit_part(self, recipe: RecipeDict, rows: PartRows, supersedes: Sequence[str] = ()) -> Path:
+        """Commits one part into the space of `recipe`. Raises ValueError for vectors that are not finite.
+
+        supersedes: names of parts whose rows are all in `rows`; from now on they are ignored.
+        """
         space = space_id(recipe)
         if not np.isfinite(rows.vectors).all():
             raise ValueError(
@@ -61,7 +65,7 @@ class StoreWriter:
         if space not in self._next_part:
             self.open_space(recipe)
         number = self._next_part[space]
-        image = part_image(rows, dict(recipe))
+        image = part_image(rows, dict(recipe), supersedes)
         path = commit_file(self.path / "spaces" / space, f"{number:06d}-{self._writer}", ".h5", image)
         self._next_part[space] = number + 1
         return path
@@ -79,10 +83,13 @@ class StoreWriter:
         sweep_temporary_files(directory)
         current = read_listing(directory)
         ours = Listing(source, location, table.assign(listed=time.time_ns()))
-        merged = merge_listings([current, ours]) if current else ours
-        self._write_listing(merged, supersedes=list(merged.files))
-        for name in merged.files:
-            (directory / name).unlink(missing_ok=True)
+        self.rewrite_listing(merge_listings([current, ours]) if current else ours)
+
+    def rewrite_listing(self, listing: Listing) -> None:
+        """Commits one listing file in place of those that `listing` was read from, its `files`."""
+        self._write_listing(listing, supersedes=list(listing.files))
+        for name in listing.files:
+            (self._source_directory(listing.source) / name).unlink(missing_ok=True)
 
     def attach_labels(self, labels: LabelTable) -> None:
         """Commits a label table, in place of an earlier one of its name."""

@@ -34,8 +34,12 @@ def test_the_same_bytes_are_on_one_side(rows: list[tuple[int, int]], seed: int) 
         return
     hashes = images["hash"].to_numpy()
     assert not set(hashes[split.train]) & set(hashes[split.test])
-    assert sorted([*split.train, *split.test]) == np.flatnonzero(codes >= 0).tolist()
-    assert set(codes[split.train]) == set(codes[codes >= 0])
+    untrained = set(codes[codes >= 0]) - set(codes[split.train])  # all its bytes are those of test images
+    assert (
+        sorted([*split.train, *split.test])
+        == np.flatnonzero((codes >= 0) & ~np.isin(codes, list(untrained))).tolist()
+    )
+    assert bool(untrained) == any("no training images" in note for note in split.notes)
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=40, max_size=80, unique=True), st.integers(0, 5))
@@ -90,7 +94,7 @@ def test_test_wins_over_val_and_a_column_can_split() -> None:
         ("folder", [None, None, None, None], "gives no training images among 4 labelled images"),
         ("folder", ["train"] * 4, "gives no val or test images"),
         ("folder", ["train", "train", "test", "bananas"], "has the values 'bananas'"),
-        ("folder", ["train", "test", "train", "test"], "leaves no training images of '1'"),
+        ("folder", ["train", "test", "train", "test"], "leaves one class to train on \\('0'\\)"),
         ("hsh", [None] * 4, "Did you mean 'hash'"),
     ],
 )
@@ -125,3 +129,10 @@ def test_folds_test_each_row_once(hashes: list[int], k: int, seed: int) -> None:
 def test_too_few_images_for_the_folds() -> None:
     with pytest.raises(SplitError, match="the class '1' has 2 different images, fewer than the 3 folds"):
         folds(table([1, 2, 3, 4, 5, 5]), np.array([0, 0, 0, 1, 1, 1]), 3, 0)
+
+
+def test_a_class_that_only_the_test_side_has_is_left_out_and_said() -> None:
+    images = table(list(range(6))).assign(split=["train", "train", "train", "test", "test", "test"])
+    split = holdout(images, np.array([0, 1, 1, 0, 1, 2]), "folder")
+    assert (split.train.tolist(), split.test.tolist()) == ([0, 1, 2], [3, 4])
+    assert split.notes == ("1 test image left out: there are no training images of '2'.",)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -291,7 +293,7 @@ def test_labels_report_both_sides(embank: Embank, photos: Path, tmp_path: Path) 
     embank("embed", photos, store, *SMALL)
     table = tmp_path / "mood.csv"
     table.write_text("file,mood\ndark_1.jpg,calm\nlight_1.jpg,bright\nelsewhere.jpg,odd\n")
-    assert "--on name" in one_sentence(embank("labels", store, "add", table))
+    assert "--on key, name or hash" in one_sentence(embank("labels", store, "add", table))
     report = embank("labels", store, "add", table, "--on", "name", "--json").json
     assert (report["matched"], len(report["images_without_row"]), report["rows_without_image"]) == (
         2,
@@ -400,7 +402,7 @@ def test_a_foreign_package_of_our_name_is_one_sentence(tmp_path: Path, name: str
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "embank", "--debug", "info", str(tmp_path / "none")]
     ran = subprocess.run(command, capture_output=True, text=True)
-    assert ran.returncode != 0
+    assert ran.returncode == 2
     assert "Traceback" in ran.stderr and "StoreNotFoundError" in ran.stderr
 
 
@@ -419,10 +421,10 @@ def test_interrupted_run_commits_and_the_next_one_goes_on(
     store = tmp_path / "photos.embank"
     command = [sys.executable, "-m", "embank", "embed", str(many_photos), str(store), *SMALL, "--json"]
     job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(store.glob("spaces/*/recipe.json")):
+    while not (store / "embank.json").exists():
         assert job.poll() is None
         time.sleep(0.01)
-    time.sleep(0.5)
+    time.sleep(0.3)
     job.send_signal(number)
     _, err = job.communicate(timeout=60)
     assert (job.returncode, "goes on from there" in err) == (130, True), err
@@ -441,5 +443,65 @@ def test_demo_tells_the_whole_story(embank: Embank, tmp_path: Path) -> None:
         assert f"\n {scheme} " in ran.out
     assert ran.out.count("  embank ") == 3
     assert (tmp_path / "demo" / "report.html").read_text().count("data:image/jpeg") > 50
-    again = embank("demo", tmp_path / "demo", "--count", "120")
-    assert "0 embedded, 120 banked before" in again.err
+    again = embank("demo", tmp_path / "demo", "--count", "60")
+    assert "   60 embedded" in again.err
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "schemes.yaml").write_text("mine")
+    assert embank("demo", tmp_path / "mine").code == 2
+    assert (tmp_path / "mine" / "schemes.yaml").read_text() == "mine"
+
+
+def test_a_stray_folder_beside_train_and_val_keeps_the_split(embank: Embank, tmp_path: Path) -> None:
+    photos, store = draw_photos(tmp_path / "photos"), tmp_path / "s.embank"
+    draw_photo(photos / "extra" / "odd.jpg", 30, 500)
+    embank("embed", photos, store, *SMALL)
+    ran = embank("compare", store, "--heads", "ridge", "--json")
+    assert (ran.json["rows"][0]["n_train"], ran.json["rows"][0]["n_test"]) == (18, 6)
+    assert "1 labelled image unused" in ran.err
+
+
+def test_a_class_that_only_val_has_is_left_out_and_said(embank: Embank, tmp_path: Path) -> None:
+    photos, store = draw_photos(tmp_path / "photos"), tmp_path / "s.embank"
+    draw_photo(photos / "val" / "dim" / "odd.jpg", 80, 500)
+    embank("embed", photos, store, *SMALL)
+    ran = embank("compare", store, "--heads", "ridge", "--json")
+    assert (ran.code, ran.json["rows"][0]["n_test"]) == (0, 6)
+    assert "no training images of 'dim'" in ran.err
+
+
+def test_a_recipe_that_cannot_run_leaves_nothing_behind(
+    embank: Embank, bank: Path, photos: Path, tmp_path: Path
+) -> None:
+    for store in (tmp_path / "new.embank", bank):
+        ran = embank("embed", photos, store, *SMALL, "--layer", "block_99")
+        assert ran.code == 2 and "block_99" in one_sentence(ran)
+    assert not (tmp_path / "new.embank").exists()
+    assert len(FeatureStore(bank).spaces) == 1
+
+
+def test_a_moved_folder_is_found_again(embank: Embank, tmp_path: Path) -> None:
+    photos, store = draw_photos(tmp_path / "photos"), tmp_path / "s.embank"
+    embank("embed", photos, store, *SMALL)
+    moved = photos.rename(tmp_path / "pictures")
+    assert embank("embed", moved, store, *SMALL, "--name", "photos", "--json").json["skipped"] == 24
+    assert embank("info", store, "--json").json["sources"]["photos"]["location"] == str(moved)
+
+
+def test_a_narrow_terminal_drops_columns_and_breaks_no_number(bank: Path) -> None:
+    script = (
+        "import sys; sys.stdout.isatty = lambda: True\n"
+        "from embank.cli import app; app(sys.argv[1:], standalone_mode=False)"
+    )
+    command = [sys.executable, "-c", script, "compare", str(bank), "--heads", "ridge"]
+    ran = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "60"})
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", ran.stdout).splitlines()
+    assert len(lines) == 3 and max(map(len, lines)) <= 60, ran.stdout + ran.stderr
+    assert "100.0 %" in lines[2] and "seconds" not in lines[0]
+
+
+def test_nothing_to_compare_is_an_error(embank: Embank, tmp_path: Path) -> None:
+    draw_photo(tmp_path / "photos" / "one.jpg", 10, 1)
+    store = tmp_path / "s.embank"
+    embank("embed", tmp_path / "photos", store, *SMALL)
+    assert embank("compare", store).code == 2
+    assert embank("compare", store, "--heads", "").code == 2

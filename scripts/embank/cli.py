@@ -6,6 +6,7 @@ import importlib.util
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -13,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import embank
-from embank.commands import backbones, bank, demo, embed, heads, predict
+from embank.commands import backbones, bank, demo, embed, heads, predict, upkeep
 from embank.console import say
 
 app = typer.Typer(
@@ -46,7 +47,7 @@ def _general(
         os.environ["EMBANK_DEBUG"] = "1"
 
 
-for module in (demo, embed, bank, heads, predict, backbones):
+for module in (demo, embed, bank, heads, predict, backbones, upkeep):
     module.register(app)
 
 
@@ -54,28 +55,41 @@ def main() -> NoReturn:
     """Runs a command. Exit status: 0 done, 1 something failed, 2 bad input, 130 interrupted."""
     _refuse_foreign_packages()
     # A batch scheduler ends jobs with SIGTERM: commit what is done, as on Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         app()
     except SystemExit as ended:
         if ended.code == _INTERRUPTED:  # typer has made this of a KeyboardInterrupt
-            say("Interrupted. What was committed stays; the same command goes on from there.")
+            say("Interrupted.")
         raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit fails too
         sys.exit(1)
     except Exception as error:
         if os.environ.get("EMBANK_DEBUG"):
-            raise
-        if not isinstance(error, _expected_errors()):
-            say(
-                f"embank failed unexpectedly: {type(error).__name__}: {error}\n"
-                "This is a fault of embank's. Run `embank --debug …` again and report what it prints."
-            )
-            sys.exit(1)
-        say(f"embank: {error}")
-        sys.exit(1 if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) else 2)
+            traceback.print_exc()
+        sys.exit(_explain(error))
     sys.exit(0)
+
+
+def _explain(error: Exception) -> int:
+    """Says what is wrong in a sentence; returns the exit status."""
+    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+    misplaced = isinstance(cause, FileNotFoundError | NotADirectoryError | IsADirectoryError)
+    if isinstance(error, _expected_errors()):
+        say(f"embank: {error}")
+        return 1 if isinstance(error, OSError) and not misplaced else 2
+    if isinstance(error, OSError) and error.strerror:
+        say(
+            f"embank: {error.filename or 'the output'}: {error.strerror}. Check the path and its permissions."
+        )
+        return 2 if error.filename else 1
+    say(
+        f"embank failed unexpectedly: {type(error).__name__}: {error}\n"
+        "This is a fault of embank's. Run `embank --debug …` again and report what it prints."
+    )
+    return 1
 
 
 def _refuse_foreign_packages() -> None:
@@ -92,6 +106,9 @@ def _refuse_foreign_packages() -> None:
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:
+    """Ends the command once; a second Ctrl-C must not break off the commit that the first one made it do."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 _PLAIN_EVERY_S = 10.0
+_NUMERIC = re.compile(r"[\d.]+( %)?|[\d.]+ to [\d.]+")
 
 
 def say(message: str) -> None:
@@ -22,25 +24,49 @@ def print_json(document: Mapping[str, Any]) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on standard output; columns whose values are all numbers stand to the right."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], least_needed: Sequence[str] = ()
+) -> None:
+    """A table on standard output; columns whose values are all numbers stand to the right.
+
+    least_needed: columns to leave out, one after the other, where the terminal is too narrow for all.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     if title:
         print(title)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, column in enumerate(columns):
-        numeric = all(isinstance(row[number], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+    cells = {name: [_cell(row[number]) for row in rows] for number, name in enumerate(columns)}
     # A pipe has no width of its own: keep rows whole for the tools that read them.
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
+    for name in least_needed:
+        if sum(max(map(len, (name, *cells[name]))) + 3 for name in cells) > console.width:
+            del cells[name]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, values in cells.items():
+        numeric = all(_NUMERIC.fullmatch(value) for value in values)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+    for row in zip(*cells.values(), strict=True):
+        table.add_row(*row)
     with console.capture() as capture:
         console.print(table)
     print("\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines() if line.strip()))
+
+
+def percent(share: float) -> str:
+    """0.8412 as `84.1 %`."""
+    return f"{100 * share:.1f} %"
+
+
+def interval(low: float, high: float) -> str:
+    """(0.733, 0.883) as `73.3 to 88.3`."""
+    return f"{100 * low:.1f} to {100 * high:.1f}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 part`, `3 parts`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 @contextmanager

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embank.console import print_json, print_table, progress, say
+from embank.console import counted, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from store import FeatureStore
 
 _JSON = typer.Option("--json", help="Print one JSON document.")
@@ -66,19 +68,28 @@ def _info(
 
 def _print_summary(store: Path, summary: dict[str, Any]) -> None:
     megabytes = summary["bytes"] / 1e6
-    print(f"{store}: {summary['images']} images, {summary['errors']} errors, {megabytes:.1f} MB on disk")
+    images, errors = counted(summary["images"], "image"), counted(summary["errors"], "error")
+    print(f"{store}: {images}, {errors}, {megabytes:.1f} MB on disk")
     sources = [
         (name, s["images"], s["errors"], s["gone"], s["location"]) for name, s in summary["sources"].items()
     ]
     print_table("Sources", ["source", "images", "errors", "gone", "from"], sources)
     spaces = [
-        (id_, s["rows"], s["dim"], s["dtype"], s["recipe"]["precision"], s["recipe"]["weights"])
+        (id_, s["rows"], s["dim"], s["dtype"], _making(s["recipe"]), s["recipe"].get("weights", ""))
         for id_, s in summary["spaces"].items()
     ]
-    print_table("Spaces", ["space", "rows", "dim", "stored as", "computed in", "weights"], spaces)
+    print_table("Spaces", ["space", "rows", "dim", "stored as", "made by", "weights"], spaces)
     if summary["labels"]:
         tables = [(n, t["rows"], t["on"], ", ".join(t["columns"])) for n, t in summary["labels"].items()]
         print_table("Label tables", ["table", "rows", "joined on", "columns"], tables)
+
+
+def _making(recipe: dict[str, Any]) -> str:
+    """What tells recipes of one backbone apart, such as `224 px squash, avg, float32`."""
+    names = ("fit", "layer", "pooling", "precision")
+    return ", ".join(
+        [f"{recipe.get('image_size', '?')} px", *(str(recipe[n]) for n in names if recipe.get(n))]
+    )
 
 
 def _verify(
@@ -93,8 +104,10 @@ def _verify(
     if json:
         print_json(found.to_dict())
     else:
-        state = "sound" if found.ok else f"{len(found.damage)} kinds of damage"
-        print(f"{store}: {state}; {found.parts} parts with {found.rows} rows were read in full.")
+        state = "sound" if found.ok else f"damaged in {counted(len(found.damage), 'place')}"
+        print(
+            f"{store}: {state}; {counted(found.parts, 'part')} with {counted(found.rows, 'row')} read in full."
+        )
         for damage in found.damage:
             print(f"  {damage.file}: {damage.what}")
     if not found.ok:
@@ -133,14 +146,23 @@ def _attach(opened: FeatureStore, table: Path, on: str, column: str | None, name
     from store.tables import read_table
 
     labels, conflicting = make_label_table(name, read_table(table), on, column=column)
+    if labels.table.empty:
+        raise LabelTableError(f"{table} has no rows.")
     report = join_report(labels, opened.images(), conflicting)
     if not report.matched:
         raise LabelTableError(
             f"no row of {table} matches an image of {opened.path} on {on}; the table has "
-            f"{labels.table[on].iloc[0]!r}, the store {opened.images()['key'].iloc[0]!r}. "
-            "Try --on name, or name another --column."
+            f"{labels.table[on].iloc[0]!r}, the store for instance {_example(opened.images())!r}. "
+            "Join on something else (--on key, name or hash), or name another --column."
         )
     StoreWriter(opened.path).attach_labels(labels)
+    for other in opened.label_tables.values():
+        shared = sorted({*other.columns} & {*labels.columns}) if other.name != name else []
+        for label in shared:
+            say(
+                f"Note: the table {other.name!r} has {label!r} too. labels.{label} is of the table that comes first "
+                f"by name and has a value; labels.{name}.{label} is this one's."
+            )
     sides = {
         "images without a row": report.images_without_row,
         "rows without an image": report.rows_without_image,
@@ -162,3 +184,7 @@ def _attach(opened: FeatureStore, table: Path, on: str, column: str | None, name
     else:
         columns = ", ".join(f"labels.{column}" for column in labels.columns)
         print(f"{name}: labels for {report.matched} images, as {columns}")
+
+
+def _example(images: pd.DataFrame) -> str:
+    return str(images["key"].iloc[0]) if len(images) else "no image"

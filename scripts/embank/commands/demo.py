@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _BACKBONE = "MobileNetV2"
 _EARLY = "block_3_expand_relu"  # deeper down, random filters wash out what the picture was
+_MARK = "DEMO.txt"
 _HEADS = ["ridge", "logistic"]
 _SCHEMES = """\
 # Label schemes on the demo's pictures: the columns of labels.csv, and two that are made of them.
@@ -67,6 +69,8 @@ def _demo(
     from store.tables import read_table
 
     pictures, store_path = folder / "pictures", folder / "demo.embank"
+    _clear(folder, store_path)
+    write_file(folder / _MARK, b"This folder is embank's demo; running the demo again makes it anew.\n")
     say(f"1. Drawing {count} pictures with five kinds of labels in {pictures}")
     labels = draw_pictures(pictures, count)
     schemes = folder / "schemes.yaml"
@@ -74,9 +78,7 @@ def _demo(
 
     say(f"2. Embedding them with {_BACKBONE} into {store_path}")
     report = _embed(pictures, store_path)
-    say(
-        f"   {report.embedded} embedded, {report.skipped} banked before; {report.images_per_second:.0f} a second"
-    )
+    say(f"   {report.embedded} embedded; {report.images_per_second:.0f} a second")
     table, _ = make_label_table("labels", read_table(labels))
     StoreWriter(store_path).attach_labels(table)
 
@@ -90,6 +92,16 @@ def _demo(
     save_report(store, comparison, {"heads": _HEADS}, html, f"embank demo {folder}")
     say(f"4. The report, with pictures: {html.resolve()}")
     print(_NEXT)
+
+
+def _clear(folder: Path, store: Path) -> None:
+    """Removes an earlier demo, and touches nothing else."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / _MARK).is_file():
+        raise typer.BadParameter(f"{folder} is not empty, and not of an earlier demo: name a new folder.")
+    for path in (store, folder / "pictures"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _embed(pictures: Path, store: Path) -> EmbedReport:

@@ -70,15 +70,19 @@ def _embed(
     ]
     warn_of_random_weights(recipes)
     settings = JobSettings(engine, batch_size, workers, limit, max_failures)
+    done = 0
     with progress("embedding") as show:
-        report = embed(
-            source,
-            store,
-            recipes,
-            name=name,
-            settings=settings,
-            progress=lambda so_far: show(so_far.done, so_far.listed, _failures(so_far)),
-        )
+
+        def tell(so_far: EmbedReport) -> None:
+            nonlocal done
+            done = so_far.done
+            show(so_far.done, so_far.listed, _failures(so_far))
+
+        try:
+            report = embed(source, store, recipes, name=name, settings=settings, progress=tell)
+        except KeyboardInterrupt:
+            say(f"{done} images are done and committed; the same command goes on from there.")
+            raise
     _tell(report, store, json)
     if report.gave_up:
         say(f"Gave up: {report.gave_up}. `embank info {store} --errors` lists them.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embank.console import print_json, print_table, progress, say
+from embank.console import interval, percent, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,6 @@ _SCHEMES = typer.Option(help="A YAML file of label schemes; else `folder` and th
 _SPLIT = typer.Option(help="auto, folder, random, or a column whose values are train, val and test.")
 _TEST_SIZE = typer.Option(min=0.01, max=0.99, help="Share of held-out images of a random split.")
 _SEED = typer.Option(min=0, help="Of a random split.")
-_FIGURES = ["subset", "n", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "macro_f1"]
 
 
 def register(app: typer.Typer) -> None:
@@ -116,11 +115,14 @@ def _compare(
     json: Annotated[bool, _JSON] = False,
 ) -> None:
     """The board: every scheme x head x space, with figures on held-out images."""
+    from classifiers import HeadError, SchemeError
     from classifiers.presets import split_heads
     from classifiers.results import ComparisonInterrupted
     from store import FeatureStore
 
     opened = FeatureStore(store)
+    if not split_heads(heads):
+        raise HeadError("there is no head to compare: --heads is empty.")
     wanted = [name.strip() for name in spaces.split(",")] if spaces else None
     settings: dict[str, Any] = {"cv": cv, "split": split, "test_size": test_size, "seed": seed}
     try:
@@ -131,6 +133,10 @@ def _compare(
         _tell(opened, interrupt.partial, settings, csv, report, json)
         raise
     _tell(opened, comparison, settings, csv, report, json)
+    if not comparison.results and not comparison.errors:
+        raise SchemeError(
+            f"{store} has no label scheme to compare: attach labels, use class folders, or --schemes."
+        )
     if comparison.errors:
         raise typer.Exit(1 if comparison.results else 2)
 
@@ -151,16 +157,27 @@ def compare_with_progress(
 
 def print_board(board: pd.DataFrame) -> None:
     """The board as a table on standard output, spaces by their short names where these are enough."""
-    short = board.assign(space=board["space"].str.rsplit("-", n=1).str[0])
-    shown = short if short["space"].nunique() == board["space"].nunique() else board
-    interval = [f"{100 * low:.1f} to {100 * high:.1f}" for low, high in zip(board.accuracy_low, board.accuracy_high,
-                                                                          strict=True)]  # fmt: skip
-    columns = ["scheme", "head", "space", "classes", "n_train", "n_test", "accuracy", "95 % interval",
-               "balanced", "macro F1", "majority", "seconds"]  # fmt: skip
-    shown = shown.assign(interval=interval)
-    names = ["scheme", "head", "space", "classes", "n_train", "n_test", "accuracy", "interval", "balanced_accuracy",
-             "macro_f1", "majority", "seconds"]  # fmt: skip
-    print_table("", columns, shown[names].astype(object).to_numpy().tolist())
+    short = board["space"].str.rsplit("-", n=1).str[0]
+    spaces = short if short.nunique() == board["space"].nunique() else board["space"]
+    shown = {
+        "scheme": board["scheme"],
+        "head": board["head"],
+        "space": spaces,
+        "classes": board["classes"],
+        "train": board["n_train"],
+        "test": board["n_test"],
+        "accuracy": board["accuracy"].map(percent),
+        "95 % interval": [
+            interval(*ends) for ends in zip(board["accuracy_low"], board["accuracy_high"], strict=True)
+        ],
+        "balanced": board["balanced_accuracy"].map(percent),
+        "macro F1": board["macro_f1"].map(percent),
+        "majority": board["majority"].map(percent),
+        "seconds": board["seconds"].map("{:.2f}".format),
+    }
+    least_needed = ("seconds", "majority", "macro F1", "train", "classes", "balanced", "space")
+    rows = list(zip(*shown.values(), strict=True))
+    print_table("", list(shown), rows, least_needed)
 
 
 def save_report(
@@ -202,14 +219,26 @@ def _tell(
         say(f"embank: {sentence}")
     board = comparison.board
     if json:
-        print_json({"rows": board.to_dict("records")})
+        errors = [{"scheme": scheme, "error": sentence} for scheme, sentence in comparison.errors]
+        print_json({"rows": board.to_dict("records"), "errors": errors})
     elif len(board):
         print_board(board)
+    _tell_splits(comparison)
     if csv:
         write_file(csv, board.to_csv(index=False).encode())
     if report and len(board):
         save_report(store, comparison, settings, report, shlex.join(["embank", *sys.argv[1:]]))
         say(f"Report: {report}")
+
+
+def _tell_splits(comparison: Comparison) -> None:
+    """Which images were held out, where it is not the same for all schemes by scheme."""
+    schemes: dict[str, list[str]] = {}
+    for result in comparison.results:
+        names = schemes.setdefault(result.split, [])
+        names += [result.scheme] if result.scheme not in names else []
+    for split, names in schemes.items():
+        say(f"Held out by: {split}" + (f" ({', '.join(names)})" if len(schemes) > 1 else ""))
 
 
 def _print_figures(report: dict[str, Any], json: bool) -> None:
@@ -219,7 +248,19 @@ def _print_figures(report: dict[str, Any], json: bool) -> None:
         print_json({key: value for key, value in report.items() if key != "notes"})
         return
     title = f"{report['scheme']}: {report['head']} on {report['space']}, {len(report['classes'])} classes"
-    print_table(title, _FIGURES, [[row[name] for name in _FIGURES] for row in report["rows"]])
+    columns = ["subset", "n", "accuracy", "95 % interval", "balanced", "macro F1"]
+    rows = [
+        [
+            row["subset"],
+            row["n"],
+            percent(row["accuracy"]),
+            interval(row["accuracy_low"], row["accuracy_high"]),
+            percent(row["balanced_accuracy"]),
+            percent(row["macro_f1"]),
+        ]
+        for row in report["rows"]
+    ]
+    print_table(title, columns, rows)
 
 
 def _schemes(store: FeatureStore, path: Path | None) -> dict[str, Scheme]:
