@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from store.version import FORMAT_VERSION
 
 if TYPE_CHECKING:
-    from store.compact import CompactReport as CompactReport
-    from store.compact import compact as compact
+    from store.compaction import CompactReport as CompactReport
+    from store.compaction import compact as compact
     from store.errors import LabelTableError as LabelTableError
     from store.errors import StoreError as StoreError
     from store.errors import StoreFormatError as StoreFormatError
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from store.errors import StoreWriteError as StoreWriteError
     from store.errors import UnknownImageError as UnknownImageError
     from store.errors import UnknownSpaceError as UnknownSpaceError
-    from store.export import export as export
+    from store.exports import export as export
     from store.feature_store import FeatureStore as FeatureStore
     from store.imports import ImportReport as ImportReport
     from store.imports import import_vectors as import_vectors
-    from store.merge import MergeReport as MergeReport
-    from store.merge import merge as merge
+    from store.merging import MergeReport as MergeReport
+    from store.merging import merge as merge
     from store.removal import remove_source as remove_source
     from store.removal import remove_space as remove_space
     from store.space import Space as Space
@@ -32,8 +32,17 @@ if TYPE_CHECKING:
     from store.writer import StoreWriter as StoreWriter
 
 _HOMES = {
+    "compact": "store.compaction",
+    "CompactReport": "store.compaction",
+    "export": "store.exports",
     "FeatureStore": "store.feature_store",
+    "import_vectors": "store.imports",
+    "ImportReport": "store.imports",
     "LabelTableError": "store.errors",
+    "merge": "store.merging",
+    "MergeReport": "store.merging",
+    "remove_source": "store.removal",
+    "remove_space": "store.removal",
     "Space": "store.space",
     "StoreError": "store.errors",
     "StoreFormatError": "store.errors",

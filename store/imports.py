@@ -56,8 +56,8 @@ def import_vectors(
     keys: a name for each row, each once: a text file (one a line), a table with a column `key` or `path`, an array
     file, or the name of an array in `vectors_file`; by default its array `keys`. name: of the source, by default that
     of the file. dataset: which array holds the vectors, (n, dim) floating point; by default `features` or the only
-    one of this shape. There are no image bytes, so the hash of an image is that of the name and its key. The recipe names
-    the checksum of the vectors: other vectors are another space. Raises StoreError for input that does not fit.
+    one of this shape. There are no image bytes, so the hash of an image is that of the name and its key. The recipe
+    names the checksum of the vectors: other vectors are another space. Raises StoreError for input that does not fit.
     """
     vectors_file = Path(vectors_file)
     name = vectors_file.stem if name is None else name

@@ -57,7 +57,9 @@ def _compact(
     if json:
         print_json(report.to_dict())
         return
-    twice = f"; {counted(report.duplicates, 'row')} that stood there twice dropped" if report.duplicates else ""
+    twice = (
+        f"; {counted(report.duplicates, 'row')} that stood there twice dropped" if report.duplicates else ""
+    )
     print(
         f"{store}: {counted(report.parts_before, 'part')} → {report.parts_after}, "
         f"{counted(report.listings_before, 'listing file')} → {report.listings_after}{twice}."

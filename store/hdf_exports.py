@@ -70,12 +70,14 @@ def _write_frame(group: h5py.Group, index: pd.Series, table: pd.DataFrame) -> No
     for name, (_, column) in zip(columns, table.items(), strict=True):
         if column.dtype.kind in "biuf":
             _encode(group.create_dataset(name, data=column.to_numpy()), "array", "0.2.0")
-        else:
+        elif column.isna().any() or column.nunique() < len(column) / 2:
             _write_categories(group.create_group(name), column)
+        else:
+            _encode(group.create_dataset(name, **_array(column)), "string-array", "0.2.0")
 
 
 def _write_categories(group: h5py.Group, column: pd.Series) -> None:
-    """Strings that may be missing: string arrays have no way to say so."""
+    """Strings that repeat or are missing: string arrays have no way to say so."""
     codes, categories = pd.factorize(column, sort=True)
     _encode(group, "categorical", "0.2.0")
     group.attrs["ordered"] = False

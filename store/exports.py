@@ -131,13 +131,13 @@ def _replacing(out: Path) -> Iterator[Path]:
 
 
 def _write_h5(path: Path, export: Export) -> None:
-    from store.export_hdf import write_h5
+    from store.hdf_exports import write_h5
 
     write_h5(path, export.images, export.shape, _about(export), export.blocks())
 
 
 def _write_h5ad(path: Path, export: Export) -> None:
-    from store.export_hdf import write_h5ad
+    from store.hdf_exports import write_h5ad
 
     write_h5ad(path, export.images, export.shape, _about(export), export.blocks())
 
