@@ -83,7 +83,7 @@ def compact(
     return report
 
 
-def read_rows(part: Part) -> PartRows:
+def part_rows(part: Part) -> PartRows:
     """All of a part, after its bytes were seen to match the checksum in its name. Vectors stay mapped.
 
     Raises StoreFormatError if they do not: a copy would give damaged vectors a sound checksum.
@@ -121,29 +121,28 @@ def _compact_space(
     for attempt in range(_ATTEMPTS):
         space = Space(directory)
         try:
-            ids = _row_ids(space)
+            parts = [Part.read(part.path) for part in space.parts]
+            ids = [_row_ids(space, part) for part in parts]
             for group in _plan(space, ids, target_bytes):
-                yield _rewrite(writer, space, group, ids, report)
+                chosen = [parts[number] for number in group]
+                yield _rewrite(writer, space, chosen, _first_rows([ids[number] for number in group]), report)
             return
         except FileNotFoundError:  # another compaction was here first: plan again with what it left
             if attempt == _ATTEMPTS - 1:
                 raise
 
 
-def _row_ids(space: Space) -> list[Ids]:
-    """For each part, a number a row: the same for the same (hash, view)."""
-    ids = []
-    for part in space.parts:
-        found = np.zeros(part.rows, np.int64)
-        for view in np.unique(part.view):
-            chosen = part.view == view
-            found[chosen] = space.find(part.hash[chosen], int(view))
-        ids.append(found)
+def _row_ids(space: Space, part: Part) -> Ids:
+    """A number for each row of a part: the same for the same (hash, view) in all parts of the space."""
+    ids = np.zeros(part.rows, np.int64)
+    for view in np.unique(part.view):
+        chosen = part.view == view
+        ids[chosen] = space.find(part.hash[chosen], int(view))
     return ids
 
 
 def _plan(space: Space, ids: list[Ids], target_bytes: int) -> list[list[int]]:
-    """Which parts go into one, each part whole: first fit in the order of their names.
+    """Which parts go into one, each part whole: first fit, the largest first.
 
     What a part adds to a group is its rows that are not there yet. So a part whose rows are all in another
     one finds it, and no two of the groups would fit into one: compacting again changes nothing.
@@ -153,28 +152,26 @@ def _plan(space: Space, ids: list[Ids], target_bytes: int) -> list[list[int]]:
     shared = [rows[occurrences[rows] > 1] for rows in unique]
     row_bytes = space.dim * np.dtype(space.dtype).itemsize + _ROW_EXTRA
     groups = []
-    remaining = list(range(len(ids)))
+    remaining = sorted(range(len(ids)), key=lambda number: -len(unique[number]))
     while remaining:
         seen = np.zeros(len(occurrences), bool)
         group: list[int] = []
         rows = 0
         for number in remaining:
             added = len(unique[number]) - int(seen[shared[number]].sum())
-            if not group or (rows + added) * row_bytes <= target_bytes:
+            if not group or not added or (rows + added) * row_bytes <= target_bytes:
                 group.append(number)
                 rows += added
                 seen[shared[number]] = True
-        groups.append(group)
+        groups.append(sorted(group))  # the first row of a pair in the order of names counts
         remaining = [number for number in remaining if number not in set(group)]
     return groups
 
 
 def _rewrite(
-    writer: StoreWriter, space: Space, group: list[int], ids: list[Ids], report: CompactReport
+    writer: StoreWriter, space: Space, parts: list[Part], keep: list[Ids], report: CompactReport
 ) -> int:
-    """Commits one part for those of the group and removes them; returns how many rows they had."""
-    parts = [space.parts[number] for number in group]
-    keep = _first_rows([ids[number] for number in group])
+    """Commits one part of these rows of these parts and removes them; returns how many rows they had."""
     before, after = sum(part.rows for part in parts), sum(map(len, keep))
     if len(parts) == 1 and before == after:
         return before
@@ -208,7 +205,7 @@ def _gather(parts: Sequence[Part], keep: Sequence[Ids]) -> PartRows:
     sources: list[str] = []
     done = 0
     for part, chosen in zip(parts, keep, strict=True):
-        rows = read_rows(part)
+        rows = part_rows(part)
         np.take(rows.vectors, chosen, axis=0, out=vectors[done : done + len(chosen)])
         keys += [rows.key[row] for row in chosen]
         sources += [rows.source[row] for row in chosen]

@@ -173,7 +173,7 @@ def _write_parquet(path: Path, export: Export) -> None:
     full = schema.append(vectors).with_metadata(
         {name: text.encode() for name, text in _about(export).items()}
     )
-    with pq.ParquetWriter(path, full) as writer:
+    with path.open("xb") as file, pq.ParquetWriter(file, full) as writer:
         for start, block in export.blocks():
             rows = export.images.iloc[start : start + len(block)]
             table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)

@@ -97,7 +97,7 @@ def _open_arrays(path: Path) -> Iterator[dict[str, Array]]:
         if path.suffix.lower() == ".npy":
             yield {"": np.load(path, mmap_mode="r", allow_pickle=False)}
         elif path.suffix.lower() == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 yield dict(archive)
         elif path.suffix.lower() in (".h5", ".hdf5"):
             with h5py.File(path, "r") as file:
@@ -110,7 +110,7 @@ def _open_arrays(path: Path) -> Iterator[dict[str, Array]]:
         if isinstance(error, StoreError):
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        if "pickle" in reason.lower():
+        if "pickle" in reason.lower() or "Python objects" in reason:
             reason = "it holds Python objects, which would have to be unpickled"
         raise StoreError(f"{path} cannot be read as plain arrays: {reason.rstrip('.')}.") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from store.columns import Hashes
+from store.columns import HASH_BYTES, Hashes
 
 
 class RowIndex:
@@ -15,11 +15,14 @@ class RowIndex:
     (views, and once in a blue moon a collision) stand side by side and are told apart by comparing in full.
     """
 
-    def __init__(self, hashes: Hashes, views: NDArray[np.int16]) -> None:
+    def __init__(
+        self, hashes: Hashes, views: NDArray[np.int16], order: NDArray[np.int64] | None = None
+    ) -> None:
+        """order: rows by ascending prefix, if it is known from an earlier index of the same rows."""
         prefixes = _prefixes(hashes)
-        self._order = np.argsort(prefixes, kind="stable")
-        self._sorted = prefixes[self._order]
-        self._hashes, self._views = hashes, views
+        self.order = np.argsort(prefixes, kind="stable") if order is None else order
+        self._sorted = prefixes[self.order]
+        self.hashes, self.views = hashes, views
 
     def find(self, hashes: Hashes, view: int = 0) -> NDArray[np.int64]:
         """(n,) the row of each hash at this view, -1 where there is none."""
@@ -32,8 +35,8 @@ class RowIndex:
             inside = at < len(self._sorted)
             pending, at = pending[inside], at[inside]
             same = self._sorted[at] == wanted[pending]
-            pending, rows = pending[same], self._order[at[same]]
-            hit = (self._hashes[rows] == hashes[pending]).all(axis=1) & (self._views[rows] == view)
+            pending, rows = pending[same], self.order[at[same]]
+            hit = (self.hashes[rows] == hashes[pending]).all(axis=1) & (self.views[rows] == view)
             found[pending[hit]] = rows[hit]
             pending = pending[~hit]
             position[pending] += 1
@@ -41,10 +44,16 @@ class RowIndex:
 
     def unique_count(self) -> int:
         """How many different (hash, view) pairs there are."""
-        pairs = np.concatenate(
-            [self._hashes, self._views.astype(">i2").view(np.uint8).reshape(-1, 2)], axis=1
-        )
-        return len(np.unique(np.ascontiguousarray(pairs).view("V18")))
+        crowds = np.zeros(len(self.order), bool)  # rows whose prefix is another row's too
+        same = self._sorted[1:] == self._sorted[:-1]
+        crowds[1:] |= same
+        crowds[:-1] |= same
+        crowded = self.order[crowds]
+        pairs = np.empty((len(crowded), HASH_BYTES + 2), np.uint8)
+        pairs[:, :HASH_BYTES] = self.hashes[crowded]
+        pairs[:, HASH_BYTES:] = self.views[crowded].astype(">i2").view(np.uint8).reshape(-1, 2)
+        different = len(np.unique(pairs.view(f"V{HASH_BYTES + 2}")))
+        return len(self.order) - len(crowded) + different
 
 
 def _prefixes(hashes: Hashes) -> NDArray[np.uint64]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from store.commit import commit_file
-from store.compaction import read_rows
+from store.compaction import part_rows
 from store.errors import StoreError, StoreFormatError
 from store.feature_store import FeatureStore
 from store.labels import LabelTable
@@ -103,7 +103,7 @@ def _merge_space(writer: StoreWriter, space: Space, report: MergeReport) -> Iter
                 "foreign. `embank verify` may say which."
             )
         try:
-            for part in space.parts:
+            for part in (Part.read(file.path) for file in space.parts):
                 if not _holds(mine, part):
                     _copy_part(directory, part)
                     report.parts += 1
@@ -126,7 +126,7 @@ def _holds(space: Space, part: Part) -> bool:
 
 def _copy_part(directory: Path, part: Part) -> None:
     """Byte for byte, under the next number. What it supersedes may stay in it: it has those rows."""
-    if not np.isfinite(read_rows(part).vectors).all():
+    if not np.isfinite(part_rows(part).vectors).all():
         raise StoreFormatError(
             f"{part.path} has vectors that are not finite: delete it and embed its source again."
         )

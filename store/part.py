@@ -12,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.columns import HASH_BYTES, Hashes, pack_strings
+from store.commit import CHECKSUM_BYTES, checksum
 from store.errors import StoreFormatError
 from store.hdf import build_image, open_image, plain_dataset, read_about, read_array
 from store.recipes import space_id
 
 PART_NAME = re.compile(r"(?P<n>\d{6,})-(?P<writer>[0-9a-f]{8})-(?P<checksum>[0-9a-f]{32})\.h5")
+
+
+_SHORTEST_RUN = 64
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,13 @@ class PartRows:
 
 
 @dataclass(frozen=True)
-class Part:
-    """The metadata of a committed part, read once; its vectors stay on disk until they are asked for."""
+class PartFile:
+    """Where the vectors of a part are: (rows, dim) of `dtype` at byte `vectors_at` of the file."""
 
     path: Path
     rows: int
     dim: int
     dtype: np.dtype[Any]
-    recipe: dict[str, Any]
-    supersedes: tuple[str, ...]
-    hash: Hashes
-    view: NDArray[np.int16]
     vectors_at: int
 
     @property
@@ -62,11 +62,30 @@ class Part:
             self.path, dtype=self.dtype, mode="r", offset=self.vectors_at, shape=(self.rows, self.dim)
         )
 
+
+@dataclass(frozen=True)
+class Part(PartFile):
+    """A committed part: where its vectors are, and everything else in it."""
+
+    recipe: dict[str, Any]
+    supersedes: tuple[str, ...]
+    hash: Hashes
+    view: NDArray[np.int16]
+
     @classmethod
     def read(cls, path: Path) -> Part:
-        """Opens a part. Raises StoreFormatError if it is not a sound one, FileNotFoundError if it is gone."""
+        """Opens a part and checks every byte of it but the vectors.
+
+        Raises StoreFormatError if it is not a sound one, FileNotFoundError if it is gone.
+        """
         with open_image(path, path) as file:
             vectors = plain_dataset(file, "vectors", 2, "f4", "f2")
+            start, size = vectors.id.get_offset() or 0, vectors.size * vectors.dtype.itemsize
+            if not _frame_is_sound(path, start, size):
+                raise StoreFormatError(
+                    f"{path} is damaged: what stands around its vectors does not match its checksum. "
+                    "Delete the file and embed its source again, which makes only the rows that are missing."
+                )
             hashes = read_array(file, "hash", 2, "u1")
             views = read_array(file, "view", 1, "i2")
             about = read_about(file)
@@ -79,16 +98,19 @@ class Part:
                 rows=len(vectors),
                 dim=vectors.shape[1],
                 dtype=vectors.dtype,
+                vectors_at=start,
                 recipe=recipe,
                 supersedes=tuple(map(str, about["supersedes"])),
                 hash=hashes,
                 view=views,
-                vectors_at=vectors.id.get_offset() or 0,
             )
 
 
 def part_image(rows: PartRows, recipe: dict[str, Any], supersedes: Sequence[str] = ()) -> bytes:
-    """The bytes of a part."""
+    """The bytes of a part: an HDF5 file, and after its end the checksum of all of it but the vectors.
+
+    So a reader knows that it finds the right vectors of the right images without reading all vectors.
+    """
     keys, key_ends = pack_strings(rows.key)
     sources, source_ends = pack_strings(rows.source)
     datasets = {
@@ -100,4 +122,44 @@ def part_image(rows: PartRows, recipe: dict[str, Any], supersedes: Sequence[str]
         "source": sources,
         "source_end": source_ends,
     }
-    return build_image(datasets, {"recipe": recipe, "supersedes": list(supersedes)})
+    return framed(build_image(datasets, {"recipe": recipe, "supersedes": list(supersedes)}))
+
+
+def framed(image: bytes) -> bytes:
+    """`image`, an HDF5 file with `vectors`, followed by the checksum of all of it but these."""
+    with open_image(image, Path("part")) as file:
+        start, size = file["vectors"].id.get_offset() or 0, file["vectors"].nbytes
+    return image + bytes.fromhex(checksum(image[:start] + image[start + size :]))
+
+
+def read_rows(
+    part: PartFile, rows: NDArray[np.int64], out: NDArray[np.float32], places: NDArray[np.int64]
+) -> None:
+    """Copies rows of a part to these places of `out` (n, dim): out[places] = part[rows].
+
+    Long runs of float32 are read straight into place, which is quicker than touching every mapped page.
+    """
+    breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(places) != 1)) + 1
+    if part.dtype != np.float32 or len(breaks) > len(rows) // _SHORTEST_RUN or not out.flags.c_contiguous:
+        out[places] = part.vectors[rows]
+        return
+    width = part.dim * part.dtype.itemsize
+    with part.path.open("rb", buffering=0) as file:
+        for start, end in zip([0, *breaks], [*breaks, len(rows)], strict=True):
+            file.seek(part.vectors_at + int(rows[start]) * width)
+            block = memoryview(out[places[start] : places[start] + end - start]).cast("B")
+            while block:
+                done = file.readinto(block)
+                if not done:
+                    raise StoreFormatError(
+                        f"{part.path} ends before its vectors do. `embank verify` lists all damage."
+                    )
+                block = block[done:]
+
+
+def _frame_is_sound(path: Path, start: int, size: int) -> bool:
+    with path.open("rb") as file:
+        before = file.read(start)
+        file.seek(start + size)
+        after = file.read()
+    return checksum(before + after[:-CHECKSUM_BYTES]) == after[-CHECKSUM_BYTES:].hex()

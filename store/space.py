@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from store.columns import Hashes
+from store.columns import HASH_BYTES, Hashes
 from store.errors import StoreFormatError
 from store.index import RowIndex
-from store.part import PART_NAME, Part
+from store.index_cache import load_index, save_index
+from store.part import PART_NAME, Part, PartFile, read_rows
 from store.recipes import space_id
 
 RECIPE_FILE = "recipe.json"
+CACHED_ROWS = 50_000  # fewer are indexed quicker than the cache is read
+_READERS = min(8, (os.cpu_count() or 1) + 2)
 _REMEDY = "Delete it if it is there; embedding with the same settings as before writes it anew."
 SPACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]*-[0-9a-f]{12}")
 
@@ -30,7 +35,8 @@ class Space:
         self.directory = directory
         self.recipe = read_recipe(directory)
         self.id = directory.name
-        self.parts: Sequence[Part] = _read_parts(directory, self.recipe)
+        self.parts, self._index = _open_parts(directory, self.recipe)
+        self._starts = np.cumsum([0, *(part.rows for part in self.parts)])[:-1]
 
     def __repr__(self) -> str:
         return f"Space({self.id!r}, rows={self.rows}, dim={self.dim})"
@@ -55,22 +61,22 @@ class Space:
         return self._index.find(hashes, view)
 
     def read(self, rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-        """Copies these rows into `out` (n, dim) in their order, part by part from the mapped files."""
+        """Copies these rows into `out` (n, dim) in their order; parts are read side by side."""
         part_of = np.searchsorted(self._starts, rows, side="right") - 1
-        for number in np.unique(part_of):
-            wanted = np.flatnonzero(part_of == number)
-            out[wanted] = self.parts[number].vectors[rows[wanted] - self._starts[number]]
+        order = np.argsort(part_of, kind="stable")
+        numbers, begins = np.unique(part_of[order], return_index=True)
 
-    @cached_property
-    def _starts(self) -> NDArray[np.int64]:
-        return np.cumsum([0, *(part.rows for part in self.parts)])[:-1]
+        def read_part(number: int, places: NDArray[np.int64]) -> None:
+            read_rows(self.parts[number], rows[places] - self._starts[number], out, places)
 
-    @cached_property
-    def _index(self) -> RowIndex:
-        if not self.parts:
-            return RowIndex(np.zeros((0, 16), np.uint8), np.zeros(0, np.int16))
-        hashes = np.concatenate([part.hash for part in self.parts])
-        return RowIndex(hashes, np.concatenate([part.view for part in self.parts]))
+        tasks = list(zip(numbers.tolist(), np.split(order, begins[1:]), strict=True)) if len(rows) else []
+        if len(tasks) < 2:
+            for task in tasks:
+                read_part(*task)
+            return
+        with ThreadPoolExecutor(min(len(tasks), _READERS)) as pool:
+            for done in [pool.submit(read_part, *task) for task in tasks]:
+                done.result()
 
 
 def read_recipe(directory: Path) -> dict[str, Any]:
@@ -101,6 +107,20 @@ def is_unborn(directory: Path) -> bool:
 def part_files(directory: Path) -> list[Path]:
     """All committed part files of a space, in the order of their names."""
     return sorted(path for path in directory.iterdir() if PART_NAME.fullmatch(path.name))
+
+
+def _open_parts(directory: Path, recipe: dict[str, Any]) -> tuple[Sequence[PartFile], RowIndex]:
+    """The current parts and the index of their rows, from the cache if it knows exactly these files."""
+    files = part_files(directory)
+    cached = load_index(directory, files)
+    if cached:
+        return cached
+    parts = _read_parts(directory, recipe)
+    hashes = np.concatenate([np.zeros((0, HASH_BYTES), np.uint8), *(part.hash for part in parts)])
+    index = RowIndex(hashes, np.concatenate([np.zeros(0, np.int16), *(part.view for part in parts)]))
+    if len(parts) > 1 and len(hashes) >= CACHED_ROWS:
+        save_index(directory, files, parts, index)
+    return parts, index
 
 
 def _read_parts(directory: Path, recipe: dict[str, Any]) -> list[Part]:

@@ -89,7 +89,8 @@ class StoreWriter:
         """Commits one listing file in place of those that `listing` was read from, its `files`."""
         self._write_listing(listing, supersedes=list(listing.files))
         for name in listing.files:
-            (self._source_directory(listing.source) / name).unlink(missing_ok=True)
+            with suppress(OSError):  # it is superseded, there or not
+                (self._source_directory(listing.source) / name).unlink()
 
     def attach_labels(self, labels: LabelTable) -> None:
         """Commits a label table, in place of an earlier one of its name."""

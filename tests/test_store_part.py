@@ -1,6 +1,5 @@
 """Parts: every row comes back as it was written, and what is no sound part is refused."""
 
-import io
 import re
 import resource
 import subprocess
@@ -79,17 +78,28 @@ def test_vectors_are_mapped_read_only(tmp_path: Path) -> None:
         vectors[0] = 0
 
 
-def test_a_part_behind_a_user_block_is_read_at_the_right_place(tmp_path: Path) -> None:
-    """Other tools may put one in front of a file; offsets then count from behind it."""
-    path, rows = tmp_path / "p.h5", _rows(4)
-    with (
-        h5py.File(io.BytesIO(part_image(rows, RECIPE))) as plain,
-        h5py.File(path, "w", userblock_size=512) as file,
-    ):
-        file.attrs.update(plain.attrs)
-        for name in plain:
-            file[name] = plain[name][()]
-    assert np.array_equal(Part.read(path).vectors, rows.vectors)
+def test_every_flipped_byte_around_the_vectors_is_refused(tmp_path: Path) -> None:
+    """The library may read past it or fail; either way nothing wrong comes out."""
+    path, image = tmp_path / "p.h5", part_image(_rows(3), RECIPE)
+    path.write_bytes(image)
+    part = Part.read(path)
+    vectors = range(part.vectors_at, part.vectors_at + part.rows * part.dim * part.dtype.itemsize)
+    places = [place for place in range(len(image)) if place not in vectors][::7]
+    refused = 0
+    for place in places:
+        path.write_bytes(image[:place] + bytes([image[place] ^ 0x10]) + image[place + 1 :])
+        with pytest.raises(StoreFormatError, match="damaged"):
+            Part.read(path)
+        refused += 1
+    assert refused > 500
+
+
+def test_any_hdf5_tool_reads_a_part(tmp_path: Path) -> None:
+    path, rows = tmp_path / "p.h5", _rows(5)
+    path.write_bytes(part_image(rows, RECIPE))
+    with h5py.File(path) as file:
+        assert np.array_equal(file["vectors"][()], rows.vectors)
+        assert np.array_equal(file["hash"][()], rows.hash)
 
 
 @pytest.mark.parametrize(

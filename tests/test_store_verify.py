@@ -16,7 +16,7 @@ from store.commit import checksum, commit_file
 from store.errors import StoreError, StoreNotFoundError
 from store.labels import make_label_table
 from store.listing import OK, Listing, listing_image
-from store.part import PartRows, part_image
+from store.part import PartRows, framed, part_image
 from store.recipes import canonical_json, space_id
 from store.verify import Verification, verify
 from store.writer import StoreWriter
@@ -231,13 +231,13 @@ def test_a_part_of_another_dimension_is_found(path: Path) -> None:
 
 @pytest.mark.parametrize("column", ["key", "source"])
 def test_a_column_of_another_length_is_found(path: Path, column: str) -> None:
-    image = io.BytesIO(part_image(_rows("x"), RECIPE))
+    image = io.BytesIO(part_image(_rows("x"), RECIPE)[:-16])
     with h5py.File(image, "r+") as file:
         text, ends = pack_strings(["one", "too many"])
         for name, array in ((column, text), (f"{column}_end", ends)):
             del file[name]
             file.create_dataset(name, data=array)
-    part = commit_file(path / "spaces" / SPACE, "000003-00000000", ".h5", image.getvalue())
+    part = commit_file(path / "spaces" / SPACE, "000003-00000000", ".h5", framed(image.getvalue()))
     assert f"column {column} has another length" in _blamed(path)[f"spaces/{SPACE}/{part.name}"]
 
 
