@@ -13,30 +13,45 @@ import re
 import secrets
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+
+import xxhash
 
 from store.errors import StoreWriteError
 
 CHECKSUM_BYTES = 16
+Buffer = bytes | memoryview
 _ABANDONED_AFTER_S = 24 * 3600.0
 _TEMPORARY = re.compile(r"\.tmp-(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}")
 
 
 def checksum(data: bytes | memoryview) -> str:
-    """The blake2b-128 of `data` as 32 hex digits: the checksum in file names and the identity of images."""
+    """The blake2b-128 of `data` as 32 hex digits: the identity of images, which strangers may have made."""
     return hashlib.blake2b(data, digest_size=CHECKSUM_BYTES).hexdigest()
 
 
-def commit_file(directory: Path, stem: str, suffix: str, data: bytes) -> Path:
-    """Commits `data` as `<stem>-<checksum><suffix>` in `directory` and returns the path."""
-    path = directory / f"{stem}-{checksum(data)}{suffix}"
-    write_file(path, data)
+def file_checksum(*pieces: Buffer) -> str:
+    """The xxh3-128 of the pieces as 32 hex digits: the checksum in file names, against damage.
+
+    Measured on parts of 34 MB, blake2b took longer than to write and fsync them, and xxh3 a thirtieth of that.
+    """
+    digest = xxhash.xxh3_128()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def commit_file(directory: Path, stem: str, suffix: str, *pieces: Buffer) -> Path:
+    """Commits the pieces, one after the other, as `<stem>-<checksum><suffix>` in `directory`; returns the path."""
+    path = directory / f"{stem}-{file_checksum(*pieces)}{suffix}"
+    write_file(path, *pieces)
     return path
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Writes `data` to `path` durably and atomically, replacing what was there.
+def write_file(path: Path, *pieces: Buffer) -> None:
+    """Writes the pieces, one after the other, to `path` durably and atomically, replacing what was there.
 
     When it returns, the file survives kill -9 and a power cut. When it raises StoreWriteError, the file at
     `path` is still the old one, or the new one if only the last fsync failed, and whole in either case.
@@ -44,9 +59,9 @@ def write_file(path: Path, data: bytes) -> None:
     temporary = path.parent / f".tmp-{_this_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         make_directories(path.parent)
-        _write_and_sync(temporary, data)
+        _write_and_sync(temporary, pieces)
         temporary.replace(path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise StoreWriteError(
             f"could not write {path}: {error.strerror or error}. Nothing that was there before is harmed; "
@@ -65,7 +80,7 @@ def make_directories(directory: Path) -> None:
         directory = directory.parent
     for new in reversed(missing):
         new.mkdir(exist_ok=True)
-        _sync_directory(new.parent)
+        sync_directory(new.parent)
 
 
 def sweep_temporary_files(directory: Path) -> int:
@@ -79,24 +94,26 @@ def sweep_temporary_files(directory: Path) -> int:
         for entry in entries:
             match = _TEMPORARY.fullmatch(entry.name)
             if match and _is_abandoned(entry, match["machine"], int(match["pid"])):
-                with suppress(FileNotFoundError):
+                with suppress(OSError):  # another writer was first, or it is somebody else's
                     Path(entry.path).unlink()
                     swept += 1
     return swept
 
 
-def _write_and_sync(path: Path, data: bytes) -> None:
+def _write_and_sync(path: Path, pieces: Sequence[Buffer]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(descriptor, view) :]
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Makes the names in a directory durable."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -7,7 +7,6 @@ compactions at once leave rows twice, which count once.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.columns import unpack_strings
-from store.commit import CHECKSUM_BYTES, sweep_temporary_files
+from store.commit import file_checksum, sweep_temporary_files
 from store.errors import StoreFormatError, StoreWriteError
 from store.feature_store import check_store
 from store.hdf import open_image, read_array
@@ -103,9 +102,7 @@ def part_rows(part: Part) -> PartRows:
 def check_bytes(path: Path) -> None:
     """Raises StoreFormatError unless the bytes of a part match the checksum in its name."""
     match = PART_NAME.fullmatch(path.name)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=CHECKSUM_BYTES)).hexdigest()
-    if not match or digest != match["checksum"]:
+    if not match or file_checksum(path.read_bytes()) != match["checksum"]:
         raise StoreFormatError(
             f"{path} is damaged: its bytes do not match the checksum in its name. Delete it and embed its source "
             "again, which makes only the rows that are missing."

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from store.columns import hashes_from_hex
-from store.commit import _sync_directory as sync_directory
+from store.commit import sync_directory
 from store.errors import StoreError, StoreWriteError
 from store.feature_store import FeatureStore
 from store.recipes import canonical_json

@@ -224,4 +224,4 @@ def _empty_images() -> pd.DataFrame:
 
 
 def _subdirectories(directory: Path) -> list[Path]:
-    return [path for path in directory.iterdir() if path.is_dir()] if directory.is_dir() else []
+    return [path for path in directory.glob("[!.]*") if path.is_dir()] if directory.is_dir() else []

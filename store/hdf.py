@@ -9,9 +9,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import h5py
@@ -22,12 +24,20 @@ from store.errors import StoreFormatError, StoreReadError
 from store.version import FORMAT_VERSION
 
 ABOUT = "about"
-_IMAGE_GROWTH = 1 << 22
+_IMAGE_GROWTH = 1 << 16
+_CONTIGUOUS, _NOWHERE = b"\x03\x01", b"\xff" * 8
+_END_OF_FILE = 40
+_ALIGNMENT = 64
 
 
-def build_image(datasets: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> bytes:
+def build_image(
+    datasets: Mapping[str, NDArray[Any]],
+    about: Mapping[str, Any],
+    declared: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+) -> bytes:
     """The bytes of an HDF5 file with these contiguous datasets, and what it is as JSON in the dataset `about`.
 
+    declared: datasets that get a name, a shape and a type like these, but no place and no values.
     The same input gives the same bytes: no times are tracked. There are no attributes and no types of variable
     length: the library was seen to crash and to hang on damaged ones.
     """
@@ -35,9 +45,34 @@ def build_image(datasets: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) 
     with h5py.File(name, "w", driver="core", backing_store=False, block_size=_IMAGE_GROWTH) as file:
         for key, array in {ABOUT: _to_text({"format": FORMAT_VERSION, **about}), **datasets}.items():
             file.create_dataset(key, data=array, track_times=False)
+        for key, array in declared.items():
+            file.create_dataset(key, shape=array.shape, dtype=array.dtype, track_times=False)
         file.flush()
         image: bytes = file.id.get_file_image()
     return image
+
+
+def build_frame(
+    datasets: Mapping[str, NDArray[Any]], about: Mapping[str, Any], name: str, array: NDArray[Any]
+) -> bytes:
+    """All bytes of an HDF5 file but those of the dataset `name`, which are to follow: frame + array's bytes.
+
+    The library would copy a large array twice, which takes longer than to write it. So the dataset is declared
+    and left unallocated, and its place is then filled in where the file format has it: in the layout message
+    (version 3, class 1, address, size) and the end of file of the superblock (version 0), neither of which has
+    a checksum. See "HDF5 File Format Specification Version 3.0", II.A and IV.A.2.i.
+    """
+    image = bytearray(build_image(datasets, about, {name: array}))
+    unallocated = _CONTIGUOUS + _NOWHERE + struct.pack("<Q", array.nbytes)
+    if image.count(unallocated) != 1 or struct.unpack_from("<Q", image, _END_OF_FILE) != (len(image),):
+        raise RuntimeError(
+            "this HDF5 library lays files out in another way than those that embank was tested with"
+        )
+    message = image.index(unallocated)
+    image += bytes(-len(image) % _ALIGNMENT)
+    struct.pack_into("<Q", image, message + len(_CONTIGUOUS), len(image))
+    struct.pack_into("<Q", image, _END_OF_FILE, len(image) + array.nbytes)
+    return bytes(image)
 
 
 @contextmanager

@@ -10,11 +10,13 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from store.columns import HASH_BYTES
-from store.commit import checksum, commit_file
+from store.commit import commit_file, file_checksum
 from store.errors import StoreError, StoreWriteError
 from store.hdf import build_image, open_image, read_about, read_array
 from store.index import RowIndex
@@ -35,7 +37,7 @@ def load_index(directory: Path, files: Sequence[Path]) -> tuple[list[PartFile], 
 def save_index(directory: Path, files: Sequence[Path], parts: Sequence[PartFile], index: RowIndex) -> None:
     """Keeps an index; a store that cannot be written does without."""
     about = {"names": [part.path.name for part in parts], "dim": parts[0].dim}
-    datasets = {
+    datasets: dict[str, NDArray[Any]] = {
         "hash": index.hashes,
         "view": index.views,
         "order": index.order,
@@ -53,7 +55,7 @@ def save_index(directory: Path, files: Sequence[Path], parts: Sequence[PartFile]
 def _read(path: Path, directory: Path) -> tuple[list[PartFile], RowIndex]:
     data = path.read_bytes()
     match = _NAME.fullmatch(path.name)
-    if not match or checksum(data) != match["checksum"]:
+    if not match or file_checksum(data) != match["checksum"]:
         raise ValueError(f"{path} does not match its checksum")
     with open_image(path, path) as file:
         about = read_about(file)
@@ -82,4 +84,4 @@ def _cache(directory: Path) -> Path:
 
 
 def _name_of(files: Sequence[Path]) -> str:
-    return checksum("\n".join(path.name for path in files).encode())
+    return file_checksum("\n".join(path.name for path in files).encode())

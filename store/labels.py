@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from store.commit import checksum
+from store.commit import file_checksum
 from store.errors import LabelTableError, StoreFormatError
 
 LABELS_NAME = re.compile(r"(?P<n>\d{6,})-(?P<checksum>[0-9a-f]{32})\.parquet")
@@ -160,7 +160,7 @@ def read_labels(directory: Path) -> LabelTable | None:
         return None
     data = path.read_bytes()
     match = LABELS_NAME.fullmatch(path.name)
-    if not match or checksum(data) != match["checksum"]:
+    if not match or file_checksum(data) != match["checksum"]:
         raise StoreFormatError(
             f"{path} is damaged: its bytes do not match the checksum in its name. "
             "Delete it and attach the table again with `embank labels … add`."

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from store.columns import hashes_from_hex, hashes_to_hex, pack_strings, unpack_strings
-from store.commit import checksum
+from store.commit import file_checksum
 from store.errors import StoreFormatError
 from store.hdf import build_image, open_image, read_about, read_array
 
@@ -131,7 +131,7 @@ def _read_current(directory: Path) -> Listing | None:
 def _read_file(path: Path) -> tuple[Listing, list[str]]:
     data = path.read_bytes()
     match = LISTING_NAME.fullmatch(path.name)
-    if not match or checksum(data) != match["checksum"]:
+    if not match or file_checksum(data) != match["checksum"]:
         raise StoreFormatError(
             f"{path} is damaged: its bytes do not match the checksum in its name. "
             "Delete it and embed the source again: vectors that are banked are not made anew."

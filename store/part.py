@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.columns import HASH_BYTES, Hashes, pack_strings
-from store.commit import CHECKSUM_BYTES, checksum
+from store.commit import CHECKSUM_BYTES, file_checksum
 from store.errors import StoreFormatError
-from store.hdf import build_image, open_image, plain_dataset, read_about, read_array
+from store.hdf import build_frame, build_image, open_image, plain_dataset, read_about, read_array
 from store.recipes import space_id
 
 PART_NAME = re.compile(r"(?P<n>\d{6,})-(?P<writer>[0-9a-f]{8})-(?P<checksum>[0-9a-f]{32})\.h5")
@@ -53,7 +54,7 @@ class PartFile:
     dtype: np.dtype[Any]
     vectors_at: int
 
-    @property
+    @cached_property
     def vectors(self) -> NDArray[np.floating[Any]]:
         """(rows, dim), memory-mapped, read-only."""
         if self.rows == 0:
@@ -106,15 +107,17 @@ class Part(PartFile):
             )
 
 
-def part_image(rows: PartRows, recipe: dict[str, Any], supersedes: Sequence[str] = ()) -> bytes:
-    """The bytes of a part: an HDF5 file, and after its end the checksum of all of it but the vectors.
+def part_pieces(
+    rows: PartRows, recipe: dict[str, Any], supersedes: Sequence[str] = ()
+) -> tuple[bytes, memoryview, bytes]:
+    """The bytes of a part in three pieces: an HDF5 file up to its vectors, these, and a checksum of the first.
 
     So a reader knows that it finds the right vectors of the right images without reading all vectors.
     """
     keys, key_ends = pack_strings(rows.key)
     sources, source_ends = pack_strings(rows.source)
-    datasets = {
-        "vectors": np.ascontiguousarray(rows.vectors),
+    vectors = np.ascontiguousarray(rows.vectors)
+    datasets: dict[str, NDArray[Any]] = {
         "hash": rows.hash,
         "view": rows.view,
         "key": keys,
@@ -122,14 +125,17 @@ def part_image(rows: PartRows, recipe: dict[str, Any], supersedes: Sequence[str]
         "source": sources,
         "source_end": source_ends,
     }
-    return framed(build_image(datasets, {"recipe": recipe, "supersedes": list(supersedes)}))
+    about = {"recipe": recipe, "supersedes": list(supersedes)}
+    if not vectors.size:
+        frame = build_image({**datasets, "vectors": vectors}, about)
+    else:
+        frame = build_frame(datasets, about, "vectors", vectors)
+    return frame, vectors.reshape(-1).view(np.uint8).data, bytes.fromhex(file_checksum(frame))
 
 
-def framed(image: bytes) -> bytes:
-    """`image`, an HDF5 file with `vectors`, followed by the checksum of all of it but these."""
-    with open_image(image, Path("part")) as file:
-        start, size = file["vectors"].id.get_offset() or 0, file["vectors"].nbytes
-    return image + bytes.fromhex(checksum(image[:start] + image[start + size :]))
+def part_image(rows: PartRows, recipe: dict[str, Any], supersedes: Sequence[str] = ()) -> bytes:
+    """The bytes of a part."""
+    return b"".join(part_pieces(rows, recipe, supersedes))
 
 
 def read_rows(
@@ -147,7 +153,7 @@ def read_rows(
     with part.path.open("rb", buffering=0) as file:
         for start, end in zip([0, *breaks], [*breaks, len(rows)], strict=True):
             file.seek(part.vectors_at + int(rows[start]) * width)
-            block = memoryview(out[places[start] : places[start] + end - start]).cast("B")
+            block = out[places[start] : places[start] + end - start].data.cast("B")
             while block:
                 done = file.readinto(block)
                 if not done:
@@ -162,4 +168,4 @@ def _frame_is_sound(path: Path, start: int, size: int) -> bool:
         before = file.read(start)
         file.seek(start + size)
         after = file.read()
-    return checksum(before + after[:-CHECKSUM_BYTES]) == after[-CHECKSUM_BYTES:].hex()
+    return file_checksum(before + after[:-CHECKSUM_BYTES]) == after[-CHECKSUM_BYTES:].hex()

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from store.commit import _sync_directory as sync_directory
+from store.commit import sync_directory
 from store.errors import StoreError, StoreWriteError
 from store.feature_store import FeatureStore, check_store
 from store.listing import COLUMNS, read_listing

@@ -61,7 +61,28 @@ class Space:
         return self._index.find(hashes, view)
 
     def read(self, rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
-        """Copies these rows into `out` (n, dim) in their order; parts are read side by side."""
+        """Copies these rows into `out` (n, dim) in their order; parts are read side by side.
+
+        Parts that a compaction has replaced since the space was opened are read where their rows are now.
+        """
+        try:
+            self._read(rows, out)
+        except FileNotFoundError:
+            now = Space(self.directory)
+            now.read(self._rows_in(now, rows), out)
+
+    def _rows_in(self, now: Space, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        found = np.full(len(rows), -1, np.int64)
+        for view in np.unique(self._index.views[rows]).tolist():
+            these = np.flatnonzero(self._index.views[rows] == view)
+            found[these] = now.find(self._index.hashes[rows[these]], view)
+        if (found < 0).any():
+            raise StoreFormatError(
+                f"{self.directory} has lost {int((found < 0).sum())} rows since it was opened: somebody removed them."
+            )
+        return found
+
+    def _read(self, rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
         part_of = np.searchsorted(self._starts, rows, side="right") - 1
         order = np.argsort(part_of, kind="stable")
         numbers, begins = np.unique(part_of[order], return_index=True)

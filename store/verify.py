@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from store.columns import HASH_BYTES, Hashes, hashes_from_hex, unpack_strings
-from store.commit import checksum
+from store.commit import file_checksum
 from store.errors import StoreError
 from store.feature_store import check_store
 from store.hdf import open_image, read_array
@@ -98,7 +98,7 @@ class _Verifier:
         self._done += len(data)
         if self._progress:
             self._progress(self._done, self._total)
-        if checksum(data) != match["checksum"]:
+        if file_checksum(data) != match["checksum"]:
             self._blame(file, f"does not match the checksum in its name ({len(data)} bytes): {_REMEDY}")
             return None
         return data

@@ -10,16 +10,18 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from store.commit import commit_file, make_directories, sweep_temporary_files, write_file
 from store.errors import StoreError, StoreWriteError
 from store.feature_store import STORE_FILE, check_store
 from store.labels import LabelTable, labels_file, labels_image
 from store.listing import Listing, listing_files, listing_image, merge_listings, read_listing
-from store.part import PartRows, part_image
+from store.part import PartRows, part_pieces
 from store.recipes import RecipeDict, canonical_json, space_id
 from store.space import RECIPE_FILE, part_files, read_recipe
 from store.version import FORMAT_VERSION
@@ -58,15 +60,15 @@ class StoreWriter:
         supersedes: names of parts whose rows are all in `rows`; from now on they are ignored.
         """
         space = space_id(recipe)
-        if not np.isfinite(rows.vectors).all():
+        if not _all_finite(rows.vectors):
             raise ValueError(
                 f"vectors for {space} are not finite: none of these {len(rows.vectors)} was banked."
             )
-        if space not in self._next_part:
-            self.open_space(recipe)
+        if space not in self._next_part or not (self.path / "spaces" / space / RECIPE_FILE).exists():
+            self.open_space(recipe)  # it may be new, or removed since
         number = self._next_part[space]
-        image = part_image(rows, dict(recipe), supersedes)
-        path = commit_file(self.path / "spaces" / space, f"{number:06d}-{self._writer}", ".h5", image)
+        pieces = part_pieces(rows, dict(recipe), supersedes)
+        path = commit_file(self.path / "spaces" / space, f"{number:06d}-{self._writer}", ".h5", *pieces)
         self._next_part[space] = number + 1
         return path
 
@@ -102,7 +104,7 @@ class StoreWriter:
         number = int(earlier.name.split("-")[0]) + 1 if earlier else 1
         commit_file(directory, f"{number:06d}", ".parquet", labels_image(labels))
         if earlier:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 earlier.unlink()
 
     def _write_listing(self, listing: Listing, supersedes: list[str]) -> None:
@@ -114,6 +116,12 @@ class StoreWriter:
     def _source_directory(self, source: str) -> Path:
         check_name("source", source)
         return self.path / "sources" / source
+
+
+def _all_finite(vectors: NDArray[np.floating[Any]]) -> bool:
+    """A finite sum has finite terms, and is much quicker than to look at each; only large ones overflow."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(vectors.sum(dtype=np.float32)) or np.isfinite(vectors).all())
 
 
 def check_name(what: str, name: str) -> None:

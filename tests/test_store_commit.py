@@ -14,7 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.commit import checksum, commit_file, make_directories, sweep_temporary_files, write_file
+from store.commit import (
+    checksum,
+    commit_file,
+    file_checksum,
+    make_directories,
+    sweep_temporary_files,
+    write_file,
+)
 from store.errors import StoreWriteError
 
 
@@ -180,8 +187,8 @@ def test_the_name_of_a_committed_file_is_its_checksum(
     directory = tmp_path_factory.mktemp("commit")
     path = commit_file(directory, "000007-abcdef01", ".h5", data)
     assert path.parent == directory
-    assert path.name == f"000007-abcdef01-{checksum(data)}.h5"
-    assert checksum(path.read_bytes()) == path.stem.rpartition("-")[2]
+    assert path.name == f"000007-abcdef01-{file_checksum(data)}.h5"
+    assert file_checksum(path.read_bytes()) == path.stem.rpartition("-")[2]
 
 
 def test_the_checksum_is_blake2b_128() -> None:

@@ -222,7 +222,7 @@ def test_what_stops_it_at_any_step_loses_nothing_and_the_next_one_finishes(
 def test_what_others_commit_meanwhile_is_not_touched(tmp_path: Path) -> None:
     path = _store(tmp_path / "s.embank", [[(0, 0)], [(1, 0)], [(2, 0)], [(3, 0)]])
     other = StoreWriter(path)
-    committed = []
+    committed: list[Path] = []
 
     def commit(done: int, total: int) -> None:
         committed.append(other.commit_part(RECIPE, _part([(4 + len(committed), 0)])))
@@ -239,11 +239,23 @@ def test_what_others_commit_meanwhile_is_not_touched(tmp_path: Path) -> None:
 def test_two_at_once_lose_nothing(tmp_path: Path) -> None:
     path = _store(tmp_path / "s.embank", [[(i, 0), ((i + 1) % 8, 0)] for i in range(8)])
     rows = _rows(path)
-    compact(path, 5 * ROW_BYTES, lambda done, total: compact(path, 7 * ROW_BYTES) and None)
+
+    def compact_too(done: int, total: int) -> None:
+        compact(path, 7 * ROW_BYTES)
+
+    compact(path, 5 * ROW_BYTES, compact_too)
     assert _rows(path) == rows
     compact(path)
     assert _rows(path) == rows
     assert len(_files(path)) == 1
+
+
+def test_a_reader_that_opened_the_store_before_reads_on(tmp_path: Path) -> None:
+    opened = FeatureStore(_store(tmp_path / "s.embank", [[(0, 0)], [(1, 0), (2, 0)], [(3, 0)]]))
+    images, space = opened.images(), opened.space(SPACE)
+    compact(opened.path)
+    assert space.parts
+    assert opened.vectors(SPACE, images)[:, 0].tolist() == [0, 1, 2, 3]
 
 
 def _flip(file: Path, at: int) -> None:

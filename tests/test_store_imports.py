@@ -28,7 +28,7 @@ def _save(path: Path, vectors: NDArray[Any] = VECTORS, **others: NDArray[Any]) -
     if path.suffix == ".npy":
         np.save(path, vectors)
     elif path.suffix == ".npz":
-        np.savez(path, features=vectors, **others)
+        np.savez(path, allow_pickle=False, features=vectors, **others)
     else:
         with h5py.File(path, "w") as file:
             for name, array in {"features": vectors, **others}.items():

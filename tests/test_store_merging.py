@@ -144,7 +144,7 @@ def test_sources_of_one_name_from_two_places_need_another_name(tmp_path: Path) -
 
 
 def test_label_tables_of_one_name_are_both_kept(tmp_path: Path) -> None:
-    stores = [_store(tmp_path / name, [(0, [1])]) for name in ("ours", "theirs")]
+    stores = _store(tmp_path / "ours", [(0, [1])]), _store(tmp_path / "theirs", [(0, [1])])
     for path, coat in zip(stores, ("long", "short"), strict=True):
         table = pd.DataFrame({"path": ["1"], "coat": [coat]})
         StoreWriter(path).attach_labels(make_label_table("coat", table)[0])

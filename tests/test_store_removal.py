@@ -113,7 +113,7 @@ def test_a_removal_that_was_stopped_leaves_a_sound_store(
     assert len(FeatureStore(path).images()) == 6
     assert verify(path).damage == []
     if gone:
-        assert [name[:7] for name in _entries(path)][0] == ".trash-"
+        assert _entries(path)[0].startswith(".trash-")
         compact(path)
     else:
         remove_space(path, "Xception")

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from store.columns import hashes_from_hex, pack_strings
-from store.commit import checksum, commit_file
+from store.commit import checksum, commit_file, file_checksum
 from store.errors import StoreError, StoreNotFoundError
 from store.labels import make_label_table
 from store.listing import OK, Listing, listing_image
-from store.part import PartRows, framed, part_image
+from store.part import PartRows, part_image
 from store.recipes import canonical_json, space_id
 from store.verify import Verification, verify
 from store.writer import StoreWriter
@@ -229,6 +229,13 @@ def test_a_part_of_another_dimension_is_found(path: Path) -> None:
     assert not verify(path).ok
 
 
+def _sealed(image: bytes) -> bytes:
+    """An HDF5 file with `vectors`, as a part whose checksum fits."""
+    with h5py.File(io.BytesIO(image)) as file:
+        start, size = file["vectors"].id.get_offset(), file["vectors"].nbytes
+    return image + bytes.fromhex(file_checksum(image[:start] + image[start + size :]))
+
+
 @pytest.mark.parametrize("column", ["key", "source"])
 def test_a_column_of_another_length_is_found(path: Path, column: str) -> None:
     image = io.BytesIO(part_image(_rows("x"), RECIPE)[:-16])
@@ -237,7 +244,7 @@ def test_a_column_of_another_length_is_found(path: Path, column: str) -> None:
         for name, array in ((column, text), (f"{column}_end", ends)):
             del file[name]
             file.create_dataset(name, data=array)
-    part = commit_file(path / "spaces" / SPACE, "000003-00000000", ".h5", framed(image.getvalue()))
+    part = commit_file(path / "spaces" / SPACE, "000003-00000000", ".h5", _sealed(image.getvalue()))
     assert f"column {column} has another length" in _blamed(path)[f"spaces/{SPACE}/{part.name}"]
 
 
