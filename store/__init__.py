@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from store.version import FORMAT_VERSION
 
 if TYPE_CHECKING:
+    from store.batches import iterate_batches as iterate_batches
+    from store.batches import tf_dataset as tf_dataset
     from store.compaction import CompactReport as CompactReport
     from store.compaction import compact as compact
     from store.errors import LabelTableError as LabelTableError
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from store.writer import StoreWriter as StoreWriter
 
 _HOMES = {
+    "iterate_batches": "store.batches",
+    "tf_dataset": "store.batches",
     "compact": "store.compaction",
     "CompactReport": "store.compaction",
     "export": "store.exports",
