@@ -66,4 +66,5 @@ def tf_dataset(
         tf.TensorSpec((None, store.space(space).dim), tf.float32),
         tf.TensorSpec((None, *labels.shape[1:]), tf.as_dtype(labels.dtype)),
     )
-    return tf.data.Dataset.from_generator(epoch, output_signature=signature).prefetch(2)
+    dataset = tf.data.Dataset.from_generator(epoch, output_signature=signature).prefetch(2)
+    return dataset.apply(tf.data.experimental.assert_cardinality(-(-len(images) // batch_size)))
