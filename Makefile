@@ -3,13 +3,17 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint clean
+.PHONY: demo test torture lint clean
 
 demo: $(READY)
 	$(BIN)/embank demo embank-demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The long form of tests that `make test` has too; its last figures are in docs/reliability.md.
+torture: $(READY)
+	EMBANK_TORTURE=long $(BIN)/python -m pytest tests/test_torture_*.py -rP --durations=0
 
 lint: $(READY)
 	$(BIN)/ruff check .
