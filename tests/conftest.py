@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from embank.cli import main
 from embedder.images import decode
 from embedder.recipe import FrozenRecipe, Recipe
 from embedder.weights import known_digest
@@ -129,3 +133,38 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngines:
     engines = FakeEngines()
     monkeypatch.setattr("embedder.job.open_engine", engines.open)
     return engines
+
+
+class Ran(NamedTuple):
+    """What a command left: its exit status and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.out)
+        return document
+
+
+Embank = Callable[..., Ran]
+
+
+@pytest.fixture
+def embank(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Embank]:
+    """Runs the command line in this process."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["embank", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ran(ended.value.code, out, err)
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)

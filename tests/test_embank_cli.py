@@ -9,51 +9,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from embank.cli import main
 from store import FeatureStore
 
+if TYPE_CHECKING:
+    from tests.conftest import Embank, Ran
+
 SMALL = ["--backbone", "MobileNetV2_0.35", "--weights", "none", "--image-size", "32"]
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self.out)
-        return document
-
-
-Embank = Callable[..., Ran]
-
-
-@pytest.fixture
-def embank(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Embank]:
-    """Runs the command line in this process."""
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def run(*arguments: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["embank", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Ran(ended.value.code, out, err)
-
-    yield run
-    signal.signal(signal.SIGTERM, handler)
 
 
 def draw_photo(path: Path, tone: int, seed: int) -> None:

@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 import pytest
 
-from embank.cli import main
 from store import FeatureStore
 
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Embank = Callable[..., Ran]
-
-
-@pytest.fixture
-def embank(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Embank]:
-    """Runs the command line in this process."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def run(*arguments: object) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["embank", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capfd.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Ran(ended.value.code, out, err)
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+if TYPE_CHECKING:
+    from tests.conftest import Embank
 
 
 @pytest.fixture
