@@ -47,7 +47,11 @@ class FeatureStore:
 
     @cached_property
     def spaces(self) -> Mapping[str, Space]:
-        """The spaces by id."""
+        """The spaces by id.
+
+        Listings are read before them: a writer commits vectors first, so what a listing promises is there.
+        """
+        _ = self.sources
         found = sorted(
             path for path in _subdirectories(self.path / "spaces") if SPACE_NAME.fullmatch(path.name)
         )
