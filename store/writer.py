@@ -139,6 +139,7 @@ def _make_store(path: Path) -> None:
         _make_directories(path)
         write_file(path / STORE_FILE, json.dumps({"format": FORMAT_VERSION}).encode() + b"\n")
     check_store(path)
+    sweep_temporary_files(path)
 
 
 def _make_directories(path: Path) -> None:

@@ -55,6 +55,7 @@ def _read(album: Album, bank: Path, log: Path) -> None:
         while not stop.exists():
             if (bank / "embank.json").exists():
                 store = FeatureStore(bank)
+                assert store.spaces.keys() <= {SPACE}  # read before the listings, which must not promise more
                 seen = check_vectors(store, album)
                 assert check_vectors(store, album) == seen  # it is a snapshot
                 print(len(store.images()), file=notes)
