@@ -77,11 +77,12 @@ class FakeEngine:
     """An engine whose vectors depend on every pixel and on the recipe, but not on the batch."""
 
     description = "fake"
+    streams = 2
     dim = 6
 
     def __init__(self, recipe: FrozenRecipe, batch_size: int, engines: FakeEngines) -> None:
         self.recipe, self.batch_size, self._engines = recipe, batch_size, engines
-        self.streams = engines.streams
+        self.streams = engines.streams or self.streams
         rng = np.random.default_rng(int(recipe.fingerprint, 16))
         self._projection = rng.standard_normal((recipe.image_size**2 * 3, self.dim)) / 255
 
@@ -99,13 +100,13 @@ class FakeEngines:
     """Stands for embedder.engines: opens fake engines and counts what they are given.
 
     before_batch: called with the number of pictures before each batch. change: has the last word on vectors.
-    streams: how many batches run at once; with 1 they run in order.
+    streams: how many batches run at once, if not as many as ever; with 1 they run in order.
     """
 
     def __init__(self) -> None:
         self.opened: list[FakeEngine] = []
         self.batches: list[int] = []
-        self.streams = 2
+        self.streams = 0
         self.before_batch: Callable[[int], None] = lambda count: None
         self.change: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda vectors: vectors
 
