@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test torture lint clean
+.PHONY: demo test torture giants lint clean
 
 demo: $(READY)
 	$(BIN)/embank demo embank-demo
@@ -14,6 +14,10 @@ test: $(READY)
 # The long form of tests that `make test` has too; its last figures are in docs/reliability.md.
 torture: $(READY)
 	EMBANK_TORTURE=long $(BIN)/python -m pytest tests/test_torture_*.py -rP --durations=0
+
+# Every backbone of keras.applications built and run, the largest too: an hour, and 20 GB of memory.
+giants: $(READY)
+	$(BIN)/python -m pytest tests/test_giants.py -m giants
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -27,6 +27,7 @@ def compare(
     split: str = "auto",
     test_size: float = 0.2,
     seed: int = 0,
+    plain: bool = False,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """The board of `run_comparison`: one row for each scheme, head and space, in this order.
@@ -34,7 +35,16 @@ def compare(
     What failed stands as sentences in `board.attrs["errors"]`. Raises SchemeError if nothing could be run.
     """
     comparison = run_comparison(
-        store, schemes, heads, spaces, cv=cv, split=split, test_size=test_size, seed=seed, progress=progress
+        store,
+        schemes,
+        heads,
+        spaces,
+        cv=cv,
+        split=split,
+        test_size=test_size,
+        seed=seed,
+        plain=plain,
+        progress=progress,
     )
     sentences = [sentence for _, sentence in comparison.errors]
     if not comparison.results:
@@ -53,14 +63,16 @@ def run_comparison(
     split: str = "auto",
     test_size: float = 0.2,
     seed: int = 0,
+    plain: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Trains and evaluates every head on every scheme and space.
 
     `schemes`: by default `folder` and the columns of attached label tables. `spaces`: all by default. `cv`: the
-    number of folds; otherwise one split, of the kind that `Splitter` describes. A scheme that cannot be used
-    is an entry of `errors` and stops nothing. `progress(done, total, what)` is called before each step and at
-    the end. Raises HeadError for an unknown head, UnknownSpaceError for an unknown space, and
+    number of folds; otherwise one split, of the kind that `Splitter` describes. `plain`: train on the images
+    themselves only, where a space has augmented views of them too; tested they always are so. A scheme that
+    cannot be used is an entry of `errors` and stops nothing. `progress(done, total, what)` is called before each
+    step and at the end. Raises HeadError for an unknown head, UnknownSpaceError for an unknown space, and
     ComparisonInterrupted with what was finished on Ctrl-C.
     """
     for head in heads:
@@ -68,7 +80,7 @@ def run_comparison(
     images = store.images()
     ids = list(dict.fromkeys(store.space(name).id for name in (store.spaces if spaces is None else spaces)))
     named, notes = _named(schemes, images)
-    run = Run(images, {head_name(head): head for head in heads}, progress, notes)
+    run = Run(images, {head_name(head): head for head in heads}, progress, notes, plain)
     labels = run.labels(named)
     run.total = len(labels) * len(run.heads) * len(ids)
     try:

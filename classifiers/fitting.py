@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from classifiers.errors import HeadError
 from classifiers.presets import Estimator, HeadSpec, make_head
 from classifiers.ridge import RidgeHead, fit_ridge_heads
+from store.vectors import Vectors
 
 
 def fit_many(
@@ -52,6 +53,34 @@ def fit_together(heads: Sequence[Estimator], X: ArrayLike, ys: Sequence[ArrayLik
     return list(
         dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, ConvergenceWarning))
     )
+
+
+def fit_on_views(
+    heads: Sequence[Estimator], views: Sequence[NDArray[np.float32]], ys: Sequence[ArrayLike]
+) -> list[str]:
+    """Fits heads[i] on all views of some images and ys[i]; returns what they warned of not having converged.
+
+    views: (n, d) each, one row an image; the first are the images themselves. A ridge chooses its strength and
+    its temperature on these alone: of several views, to leave one out would leave the image in.
+    """
+    if len(views) == 1 or not all(type(head) is RidgeHead for head in heads):
+        return fit_together(heads, _stacked(views), [np.tile(np.asarray(y), len(views)) for y in ys])
+    warned = fit_together(heads, views[0], ys)
+    temperatures = [head.temperature_ for head in heads]
+    for head in heads:  # as strong for each image as before, of which there are several rows now
+        head.set_params(alpha=head.alpha_ * len(views), alphas=None)
+    warned += fit_together(heads, _stacked(views), [np.tile(np.asarray(y), len(views)) for y in ys])
+    for head, temperature in zip(heads, temperatures, strict=True):
+        head.temperature_ = temperature
+    return list(dict.fromkeys(warned))
+
+
+def _stacked(views: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    first = views[0]
+    if len(views) == 1:
+        return first
+    stacked = np.concatenate(views)
+    return Vectors.of(stacked, first.space, first.recipe) if isinstance(first, Vectors) else stacked
 
 
 def _label_vector(y: ArrayLike, rows: int, number: int) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import struct
 import zipfile
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
@@ -85,7 +86,9 @@ def load_head(path: str | Path) -> SavedHead:
             f"{path} is no head file, or was cut off ({reason}). Save the head again."
         ) from error
     except (
-        KeyError,
+        LookupError,
+        MemoryError,
+        struct.error,
         TypeError,
         ValueError,
         AttributeError,
@@ -134,6 +137,8 @@ def _describe(record: SavedHead, kind: str, members: Mapping[str, bytes]) -> dic
 
 def _read_members(path: Path) -> dict[str, bytes]:
     """All members, after seeing that they are known, stored, and no larger than the file."""
+    if path.exists() and not path.is_file():
+        raise HeadFileError("it is no file. Name a file that `embank train` wrote.")
     size = path.stat().st_size
     if size > _LARGEST_FILE:
         raise HeadFileError(f"it has {size:,} bytes; head files have at most {_LARGEST_FILE:,}.")

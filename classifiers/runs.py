@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from classifiers.errors import ClassifierError, SchemeError
 from classifiers.evaluation import evaluate_codes
-from classifiers.fitting import fit_together
+from classifiers.fitting import fit_on_views
 from classifiers.presets import Estimator, HeadSpec, make_head
 from classifiers.results import COLUMNS, Comparison, Result
 from classifiers.ridge import RidgeHead
@@ -34,6 +34,7 @@ class Run:
     heads: dict[str, HeadSpec]
     progress: Progress | None
     notes: list[str]
+    plain: bool = False
     results: list[Result] = field(default_factory=list)
     errors: list[tuple[str, str]] = field(default_factory=list)
     done: int = 0
@@ -65,7 +66,10 @@ class Run:
         needed = np.flatnonzero(np.any([job.codes >= 0 for job in jobs.values()], axis=0))
         self.report(f"reading {space}")
         try:
-            bank = _Bank(space, store.vectors(space, self.images.iloc[needed]), needed, len(self.images))
+            images = self.images.iloc[needed]
+            views = range(1 if self.plain else store.space(space).views)
+            vectors = [store.vectors(space, images, view=view) for view in views]
+            bank = _Bank(space, vectors, needed, len(self.images))
         except StoreError as error:
             for name in jobs:
                 self.fail(name, str(error), len(self.heads))
@@ -179,16 +183,20 @@ class _Part:
 
 
 class _Bank:
-    """The vectors of some images of a space, found by the row numbers of all images."""
+    """The vectors of some images of a space, found by the row numbers of all images; one array a view."""
 
-    def __init__(self, space: str, vectors: NDArray[np.float32], rows: Rows, images: int) -> None:
+    def __init__(self, space: str, views: Sequence[NDArray[np.float32]], rows: Rows, images: int) -> None:
         self.space = space
-        self._vectors = vectors
+        self._views = views
         self._place = np.full(images, -1, np.intp)
         self._place[rows] = np.arange(len(rows))
 
     def __getitem__(self, rows: Rows) -> NDArray[np.float32]:
-        return self._vectors[self._place[rows]]
+        return self._views[0][self._place[rows]]
+
+    def views(self, rows: Rows) -> list[NDArray[np.float32]]:
+        """All views of these images, the images themselves first."""
+        return [vectors[self._place[rows]] for vectors in self._views]
 
 
 def _fit_parts(
@@ -200,7 +208,7 @@ def _fit_parts(
     start = time.perf_counter()
     train = parts[0].split.train
     heads = [make_head(spec) for _ in parts]
-    warned = fit_together(heads, bank[train], [part.codes[train] for part in parts])
+    warned = fit_on_views(heads, bank.views(train), [part.codes[train] for part in parts])
     share = (time.perf_counter() - start) / len(parts)
     for head, part in zip(heads, parts, strict=True):
         predictions[part.scheme].add(head, part.fold, bank, share)

@@ -24,7 +24,6 @@ TRUSTED = (
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
 )
-_LARGEST = 4 << 30
 
 
 def dump_model(estimator: Estimator) -> bytes:
@@ -44,15 +43,18 @@ def load_model(data: bytes) -> Estimator:
     import skops.io
 
     with zipfile.ZipFile(io.BytesIO(data)) as file:
-        if sum(info.file_size for info in file.infolist()) > _LARGEST:
-            raise HeadFileError("its model would unpack to more than 4 GiB.")
+        if any(info.compress_type != zipfile.ZIP_STORED for info in file.infolist()):
+            raise HeadFileError(
+                "its model is compressed, which embank never does: it could unpack to any size."
+            )
     try:
         _check_types(data)
         estimator = skops.io.loads(data, trusted=list(TRUSTED))
     except HeadFileError:
         raise
     except Exception as error:  # skops lets through whatever a damaged description makes Python raise
-        raise HeadFileError(f"its scikit-learn model cannot be read: {error}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise HeadFileError(f"its scikit-learn model cannot be read: {reason.rstrip('.')}.") from error
     if not is_classifier(estimator) or not hasattr(estimator, "classes_"):
         raise HeadFileError(f"its model is no fitted classifier, but {type(estimator).__name__}.")
     return estimator

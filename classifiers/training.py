@@ -11,7 +11,7 @@ import pandas as pd
 from classifiers.errors import ExpressionError, HeadError, SchemeError, SpaceMismatchError
 from classifiers.evaluation import Figures, evaluate_codes
 from classifiers.expressions import matches
-from classifiers.fitting import fit_together
+from classifiers.fitting import fit_on_views
 from classifiers.presets import HeadSpec, head_name, make_head
 from classifiers.runs import banked
 from classifiers.saved_heads import SavedHead
@@ -31,9 +31,11 @@ def train_head(
     split: str = "auto",
     test_size: float = 0.2,
     seed: int = 0,
+    plain: bool = False,
 ) -> tuple[SavedHead, dict[str, Any]]:
     """A head trained on the training images of a scheme, and its figures on them and on the held-out ones.
 
+    In a space with augmented views it is trained on these too, unless `plain`; figures are of plain images.
     `space` may be left out where the store has one. The figures are plain values: scheme, head, space, classes,
     `rows` with the subsets `train` and `held-out`, and `notes`. Raises SchemeError, SplitError, HeadError.
     """
@@ -43,12 +45,13 @@ def train_head(
     labels = scheme.labels(images)
     parts = Splitter(images, split, test_size, seed).holdout(labels.codes, labels.classes)
     estimator = make_head(head)
-    X = store.vectors(chosen.id, images.iloc[parts.train])
-    warned = fit_together([estimator], X, [labels.codes[parts.train]])
+    train = images.iloc[parts.train]
+    views = [store.vectors(chosen.id, train, view=view) for view in range(1 if plain else chosen.views)]
+    warned = fit_on_views([estimator], views, [labels.codes[parts.train]])
     unfinished = SavedHead.of(estimator, classes=labels.classes, space=chosen, head=head_name(head))
     rows = []
     for subset, some, vectors in (
-        ("train", parts.train, X),
+        ("train", parts.train, views[0]),
         ("held-out", parts.test, store.vectors(chosen.id, images.iloc[parts.test])),
     ):
         figures = evaluate_codes(labels.codes[some], unfinished.predict_codes(vectors), len(labels.classes))

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from embedder.errors import SourceError as SourceError
     from embedder.errors import UnknownBackboneError as UnknownBackboneError
     from embedder.errors import WeightsError as WeightsError
-    from embedder.job import EmbedReport as EmbedReport
-    from embedder.job import JobSettings as JobSettings
     from embedder.job import embed as embed
     from embedder.recipe import FrozenRecipe as FrozenRecipe
     from embedder.recipe import Recipe as Recipe
+    from embedder.report import EmbedReport as EmbedReport
+    from embedder.settings import JobSettings as JobSettings
 
 _HOMES = {
-    "EmbedReport": "embedder.job",
+    "EmbedReport": "embedder.report",
     "EmbedderError": "embedder.errors",
     "EngineError": "embedder.errors",
     "FrozenRecipe": "embedder.recipe",
-    "JobSettings": "embedder.job",
+    "JobSettings": "embedder.settings",
     "Recipe": "embedder.recipe",
     "RecipeError": "embedder.errors",
     "SourceError": "embedder.errors",

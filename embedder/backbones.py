@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from embedder.errors import UnknownBackboneError
+from embedder.errors import RecipeError, UnknownBackboneError
 
 Triple = tuple[float, float, float]
 
@@ -43,6 +43,15 @@ TF = Preprocessing("rgb", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
 CAFFE = Preprocessing("bgr", (103.939, 116.779, 123.68), (1.0, 1.0, 1.0))
 TORCH = Preprocessing("rgb", (0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 * 255, 0.225 * 255))
 RAW = Preprocessing("rgb", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))  # the model itself rescales
+UNIT = Preprocessing("rgb", (0.0, 0.0, 0.0), (255.0, 255.0, 255.0))  # what TF-Hub's image modules agreed on
+
+PREPROCESSINGS: Mapping[str, Preprocessing] = {
+    "raw": RAW,
+    "unit": UNIT,
+    "symmetric": TF,
+    "caffe": CAFFE,
+    "torch": TORCH,
+}
 
 
 @dataclass(frozen=True)
@@ -197,6 +206,19 @@ def find_backbone(name: str) -> Backbone:
         + (f" Did you mean {plain[near[0]]}?" if near else "")
         + " `embank backbones` lists all."
     )
+
+
+def find_preprocessing(name: str) -> Preprocessing:
+    """The preprocessing of this name, or that of the backbone of this name. Raises RecipeError."""
+    if name in PREPROCESSINGS:
+        return PREPROCESSINGS[name]
+    try:
+        return find_backbone(name).preprocessing
+    except UnknownBackboneError:
+        raise RecipeError(
+            f"there is no preprocessing {name!r}: expected raw (0 to 255), unit (0 to 1), symmetric (-1 to 1), caffe, "
+            "torch, or a backbone of `embank backbones`, for what that one expects."
+        ) from None
 
 
 def _plain(name: str) -> str:

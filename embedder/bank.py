@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -13,11 +15,13 @@ from numpy.typing import NDArray
 from embedder.recipe import FrozenRecipe
 from embedder.sources import Entry, Source
 from store import FeatureStore, StoreWriter
-from store.columns import HASH_BYTES, hashes_from_hex
-from store.listing import GIVEN_COLUMNS, GONE, OK, empty_listing_table, listing_files
+from store.columns import HASH_BYTES, Hashes, hashes_from_hex
+from store.index import RowIndex
+from store.listing import GIVEN_COLUMNS, GONE, OK, empty_listing_table, listing_files, read_listing_file
 from store.part import PartRows
 
 COMMIT_ROWS = 4096
+COMMIT_BYTES = 64 << 20
 COMMIT_SECONDS = 30.0
 _NO_HASH = "0" * (2 * HASH_BYTES)
 
@@ -27,8 +31,44 @@ class _Buffer:
     """Vectors of one space that wait for the next commit."""
 
     hashes: list[str] = field(default_factory=list)
+    views: list[int] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     vectors: list[NDArray[np.float32]] = field(default_factory=list)
+
+
+class _Seen:
+    """What the listing of a source said when the job began, to be asked by key and by hash."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table
+
+    def unchanged(self, entries: Sequence[Entry]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """(n,) the row of each key, -1 where there is none; (n,) whether it is sound, of the same bytes and mtime."""
+        rows = self._keys.get_indexer(pd.Index([entry.key for entry in entries], dtype="str"))
+        same = rows >= 0
+        for name in ("bytes", "mtime"):
+            now = np.fromiter((getattr(entry, name) for entry in entries), np.int64, len(entries))
+            same[same] = self.table[name].to_numpy()[rows[same]] == now[same]
+        same[same] = (self.table["status"].iloc[rows[same]] == OK).to_numpy()
+        return rows, same
+
+    def has(self, hash_: str, under: str) -> tuple[bool, bool]:
+        """Whether any row had these bytes, and whether that of the key `under` had them."""
+        digest = hashes_from_hex([hash_])
+        row = self._keys.get_indexer(pd.Index([under], dtype="str"))[0]
+        return bool(self._hashes.find(digest)[0] >= 0), bool(
+            row >= 0 and self.table["hash"].iloc[row] == hash_
+        )
+
+    @cached_property
+    def _keys(self) -> pd.Index[str]:
+        keys: pd.Index[str] = pd.Index(self.table["key"])
+        return keys
+
+    @cached_property
+    def _hashes(self) -> RowIndex:
+        hashes = hashes_from_hex(self.table["hash"])
+        return RowIndex(hashes, np.zeros(len(hashes), np.int16))
 
 
 class Bank:
@@ -36,37 +76,57 @@ class Bank:
 
     def __init__(self, writer: StoreWriter, source: Source, recipes: Mapping[str, FrozenRecipe]) -> None:
         self._writer, self._source, self._recipes = writer, source, recipes
+        self.shapes: dict[str, tuple[int, ...]] = {}  # of feature maps, by space
+        self._directory = writer.path / "sources" / source.name
+        self._files_seen = {path.name for path in listing_files(self._directory)}  # before they are read
         store = FeatureStore(writer.path)
         listing = store.sources.get(source.name)
-        self._listed = empty_listing_table() if listing is None else listing.table
+        self._seen = _Seen(empty_listing_table() if listing is None else listing.table)
+        self._by_others: dict[str, tuple[int, int]] = {}
         self._location = source.location if listing is None else listing.location
         self._spaces = {id_: store.spaces[id_] for id_ in recipes if id_ in store.spaces}
-        self._unchanged = self._find_unchanged()
-        self._listed_hashes = dict(zip(self._listed["key"], self._listed["hash"], strict=True))
-        self._known_hashes = set(self._listed["hash"])
         self._buffers = {id_: _Buffer() for id_ in recipes}
         self._rows: list[dict[str, object]] = []
         self._last_commit = time.monotonic()
 
-    def is_unchanged(self, entry: Entry) -> bool:
-        """Whether the file looks as it did when its vectors were banked in every space."""
-        return self._unchanged.get(entry.key) == (entry.bytes, entry.mtime)
+    def unchanged(self, entries: Sequence[Entry]) -> NDArray[np.bool_]:
+        """(n,) whether each file looks as it did when its vectors were banked in every space."""
+        table = self._seen.table
+        if any(id_ not in self._spaces or id_ not in table for id_ in self._recipes):
+            return np.zeros(len(entries), bool)
+        rows, same = self._seen.unchanged(entries)
+        hashes = hashes_from_hex(table["hash"].iloc[rows[same]])
+        banked = np.ones(len(hashes), bool)
+        for id_ in self._recipes:
+            banked &= table[id_].to_numpy(bool)[rows[same]] & self._has(id_, hashes)
+        same[same] = banked
+        return same
+
+    def banked_by_others(self, entries: Sequence[Entry]) -> NDArray[np.bool_]:
+        """(n,) whether another writer has banked each of these files since this one began."""
+        with suppress(OSError):  # it is a courtesy
+            while not self._look_around():
+                pass
+        known = (self._by_others.get(entry.key) == (entry.bytes, entry.mtime) for entry in entries)
+        return np.fromiter(known, bool, len(entries))
 
     def missing(self, hash_: str) -> frozenset[str]:
-        """The spaces in which these bytes were not banked when the job began."""
+        """The spaces in which these bytes were not banked, with all views, when the job began."""
         digest = hashes_from_hex([hash_])
         return frozenset(
-            id_ for id_ in self._recipes if id_ not in self._spaces or self._spaces[id_].find(digest)[0] < 0
+            id_ for id_ in self._recipes if id_ not in self._spaces or not self._has(id_, digest)[0]
         )
 
     def is_listed_elsewhere(self, entry: Entry, hash_: str) -> bool:
         """Whether the source had these bytes under another key, and this key did not have them."""
-        return self._listed_hashes.get(entry.key) != hash_ and hash_ in self._known_hashes
+        anywhere, here = self._seen.has(hash_, entry.key)
+        return anywhere and not here
 
-    def add_vector(self, space: str, key: str, hash_: str, vector: NDArray[np.float32]) -> None:
+    def add_vector(self, space: str, key: str, hash_: str, view: int, vector: NDArray[np.float32]) -> None:
         """Takes one vector for the next commit."""
         buffer = self._buffers[space]
         buffer.hashes.append(hash_)
+        buffer.views.append(view)
         buffer.keys.append(key)
         buffer.vectors.append(vector)
 
@@ -84,43 +144,67 @@ class Bank:
             }
         )
 
-    def commit_if_due(self) -> None:
-        """Commits when enough rows have gathered or enough time has passed, so that little is ever in flight."""
-        gathered = max(len(buffer.hashes) for buffer in self._buffers.values())
-        if gathered >= COMMIT_ROWS or (gathered and time.monotonic() - self._last_commit > COMMIT_SECONDS):
-            self.commit()
+    def commit_is_due(self) -> bool:
+        """Whether enough rows have gathered or enough time has passed, so that little is ever in flight."""
+        gathered = max(len(self._rows), *(len(buffer.hashes) for buffer in self._buffers.values()))
+        size = sum(
+            len(buffer.vectors) * buffer.vectors[0].nbytes
+            for buffer in self._buffers.values()
+            if buffer.vectors
+        )
+        late = time.monotonic() - self._last_commit > COMMIT_SECONDS
+        return gathered >= COMMIT_ROWS or size >= COMMIT_BYTES or (late and gathered > 0)
 
     def commit(self) -> None:
         """Commits all vectors that have come, then the rows: a row is added after its image's last vector."""
         for space, buffer in self._buffers.items():
             self._commit_vectors(space, buffer)
         if self._rows:
-            self._writer.add_to_listing(self._source.name, self._source.location, self._table(self._rows))
+            file = self._writer.add_to_listing(
+                self._source.name, self._source.location, self._table(self._rows)
+            )
+            self._files_seen.add(file.name)
             self._rows = []
         self._last_commit = time.monotonic()
 
     def finish(self, complete: bool) -> None:
         """Commits the rest. After a complete run, images that left the source are marked, and one file is left."""
         self.commit()
-        files = listing_files(self._writer.path / "sources" / self._source.name)
+        files = listing_files(self._directory)
         gone = self._gone() if complete else []
         if complete and (gone or len(files) > 1 or self._location != self._source.location):
             self._writer.replace_listing(self._source.name, self._source.location, self._table(gone))
         if self._source.labels is not None:
             self._writer.attach_labels(self._source.labels)
 
-    def _find_unchanged(self) -> dict[str, tuple[int, int]]:
-        sound = self._listed[self._listed["status"] == OK]
-        banked = np.ones(len(sound), bool)
-        hashes = hashes_from_hex(sound["hash"])
-        for id_ in self._recipes:
-            if id_ not in self._spaces or id_ not in sound:
-                return {}
-            banked &= sound[id_].to_numpy(bool) & (self._spaces[id_].find(hashes) >= 0)
-        sound = sound[banked]
-        return dict(
-            zip(sound["key"], zip(sound["bytes"].tolist(), sound["mtime"].tolist(), strict=True), strict=True)
-        )
+    def _has(self, space: str, hashes: Hashes) -> NDArray[np.bool_]:
+        """(n,) whether all views of each image are there."""
+        there = np.ones(len(hashes), bool)
+        for view in range(self._recipes[space].views):
+            there &= self._spaces[space].find(hashes, view) >= 0
+        return there
+
+    def _look_around(self) -> bool:
+        """Takes in the listing files that are new. False if one was replaced meanwhile: its successor is new too."""
+        for path in listing_files(self._directory):
+            if path.name not in self._files_seen:
+                try:
+                    self._take_in(read_listing_file(path).table)
+                except FileNotFoundError:
+                    return False
+                self._files_seen.add(path.name)
+        return True
+
+    def _take_in(self, table: pd.DataFrame) -> None:
+        """Notes what a new listing file says was banked. It may repeat rows of old ones, which say nothing new."""
+        if any(id_ not in table for id_ in self._recipes):
+            return
+        table = table[(table["status"] == OK) & table[list(self._recipes)].all(axis=1)]
+        before = self._seen.table[["key", "listed"]]
+        new = table[["key", "listed"]].merge(before, how="left", indicator=True)["_merge"] == "left_only"
+        table = table[new.to_numpy()]
+        files = zip(table["bytes"].tolist(), table["mtime"].tolist(), strict=True)
+        self._by_others |= dict(zip(table["key"], files, strict=True))
 
     def _commit_vectors(self, space: str, buffer: _Buffer) -> None:
         if not buffer.hashes:
@@ -128,17 +212,19 @@ class Bank:
         recipe = self._recipes[space]
         rows = PartRows(
             hash=hashes_from_hex(buffer.hashes),
-            view=np.zeros(len(buffer.hashes), np.int16),
+            view=np.array(buffer.views, np.int16),
             vectors=np.stack(buffer.vectors).astype(recipe.dtype),
             key=buffer.keys,
             source=[self._source.name] * len(buffer.keys),
+            shape=self.shapes.get(space, ()),
         )
         self._writer.commit_part(recipe.to_dict(), rows)
         self._buffers[space] = _Buffer()
 
     def _gone(self) -> list[dict[str, object]]:
-        present = {entry.key for entry in self._source.entries}
-        rows = self._listed[~self._listed["key"].isin(present) & (self._listed["status"] != GONE)]
+        listed = self._seen.table
+        present = listed["key"].isin([entry.key for entry in self._source.entries])
+        rows = listed[~present & (listed["status"] != GONE)]
         return [dict(row) | {"status": GONE} for _, row in rows.iterrows()]
 
     def _table(self, rows: list[dict[str, object]]) -> pd.DataFrame:

@@ -9,19 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.errors import EngineError, WeightsError
+from embedder.keras_files import build_keras_file
 from embedder.keras_models import BuiltModel, build_model
+from embedder.own_models import ModelKind, is_own
 from embedder.recipe import FrozenRecipe, Recipe
-from embedder.weights import known_digest, remember_digest
+from embedder.saved_models import build_saved_model
+from embedder.weights import known_recipe, remember
 
 ENGINES = ("auto", "openvino", "keras")
 Pictures = NDArray[np.uint8]
 
 
 class Engine(Protocol):
-    """A loaded backbone. It may be called from `streams` threads at once."""
+    """A loaded backbone. It may be called from `streams` threads at once.
+
+    shape: of what it makes of one picture, `(dim,)`, or `(height, width, channels)` for a feature map, of which a
+    vector is the row-major form. dim: the length of the vectors.
+    """
 
     description: str
     recipe: FrozenRecipe
+    shape: tuple[int, ...]
     dim: int
     batch_size: int
     streams: int
@@ -42,23 +50,23 @@ def open_engine(recipe: Recipe, engine: str = "auto", batch_size: int = 16, thre
     A backbone that was converted before starts without Keras. Raises WeightsError, RecipeError or EngineError.
     """
     check_engine(engine)
-    digest = known_digest(recipe)
+    known = known_recipe(recipe)
     if engine == "keras":
         return _open_keras(recipe, batch_size)
     from embedder.openvino_engine import OpenVinoEngine, cached_model, convert_and_cache
 
-    cached = cached_model(recipe.freeze(digest)) if digest else None
-    if cached is None or digest is None:
-        noted = digest
+    cached = cached_model(known) if known else None
+    if cached is None or known is None:
         built = _build(dataclasses.replace(recipe, precision="float32"))  # precision is set when it is loaded
-        digest = built.digest
-        if noted not in (None, digest):
+        frozen = built.freeze(recipe)
+        if known not in (None, frozen):
             raise WeightsError(
-                f"the weights {recipe.weights} of {recipe.backbone} are not those that this machine saw before: "
-                f"their digest is {digest}, it was {noted}. Run the same command again to make a space of their own."
+                f"the {_weights_of(recipe)} are not those that this machine saw before: "
+                f"their digest is {frozen.weights}, it was {known and known.weights}. Run the same command again to "
+                "make a space of their own."
             )
-        cached = convert_and_cache(recipe.freeze(digest), built)
-    return OpenVinoEngine(recipe.freeze(digest), cached, batch_size, threads)
+        known, cached = frozen, convert_and_cache(frozen, built)
+    return OpenVinoEngine(known, cached, batch_size, threads)
 
 
 def open_engine_for(
@@ -66,9 +74,11 @@ def open_engine_for(
 ) -> Engine:
     """An engine that makes exactly the vectors of `frozen`. Raises WeightsError if the weights are others."""
     opened = open_engine(settings, engine, batch_size, threads)
+    if is_own(frozen.weights):  # a model is called after its file, which may have another name by now
+        opened.recipe = dataclasses.replace(opened.recipe, backbone=frozen.backbone)
     if opened.recipe != frozen:
         raise WeightsError(
-            f"the weights in {settings.weights} are not those that {frozen.space} was made with: their digest is "
+            f"the {_weights_of(settings)} are not those that {frozen.space} was made with: their digest is "
             f"{opened.recipe.weights}, expected {frozen.weights}. Pass the right file with --weights FILE."
         )
     return opened
@@ -78,10 +88,21 @@ def _open_keras(recipe: Recipe, batch_size: int) -> Engine:
     from embedder.keras_engine import KerasEngine
 
     built = _build(recipe)
-    return KerasEngine(recipe.freeze(built.digest), built.model, batch_size)
+    return KerasEngine(built.freeze(recipe), built.model, batch_size)
 
 
 def _build(recipe: Recipe) -> BuiltModel:
-    built = build_model(recipe)
-    remember_digest(recipe, built.digest)
+    build = {
+        ModelKind.TABLE: build_model,
+        ModelKind.KERAS_FILE: build_keras_file,
+        ModelKind.SAVED_MODEL: build_saved_model,
+    }[recipe.kind]
+    built = build(recipe)
+    remember(recipe, built)
     return built
+
+
+def _weights_of(recipe: Recipe) -> str:
+    if recipe.kind is ModelKind.TABLE:
+        return f"weights {recipe.weights} of {recipe.backbone}"
+    return f"weights in {recipe.backbone}"

@@ -25,13 +25,13 @@ class FileVectors:
 def embed_files(
     entries: list[Entry], engine: Engine, progress: Callable[[int, int], None] | None = None
 ) -> FileVectors:
-    """Embeds files with an opened engine; one that cannot be read or decoded has its reason instead."""
+    """Embeds files with an opened engine, plain; one that cannot be read or decoded has its reason instead."""
     space = engine.recipe.space
     vectors = np.full((len(entries), engine.dim), np.nan, np.float32)
     problems: list[str | None] = [None] * len(entries)
     readable: list[int] = []  # the rows that go to the decoder, in order
     sound: list[int] = []  # and those that go to the engine
-    with Pipeline({space: engine}, usable_processors()).running() as pipeline:
+    with Pipeline({space: engine}, usable_processors(), plain=True).running() as pipeline:
 
         def tasks() -> Iterator[Task]:
             for row, image in enumerate(pipeline.read(entries)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from embedder.engines import Pictures
 from embedder.recipe import FrozenRecipe
 from store.keras_setup import load_keras
 
+_LEAST = 2  # for one picture alone TensorFlow adds up in another order, and the last bits differ
+
 
 class KerasEngine:
     """Runs a Keras model compiled for one batch shape; a short batch is filled up with zeros."""
@@ -19,15 +22,17 @@ class KerasEngine:
 
     def __init__(self, recipe: FrozenRecipe, model: Any, batch_size: int) -> None:  # noqa: ANN401
         keras = load_keras()
-        self.recipe, self.batch_size, self.dim = recipe, batch_size, int(model.output.shape[-1])
+        self.recipe, self.batch_size = recipe, batch_size
+        self.shape = tuple(int(length) for length in model.output_shape[1:])
+        self.dim = math.prod(self.shape)
         self.description = f"keras {keras.__version__} on {keras.backend.backend()}"
         self._model = model
 
     def __call__(self, pictures: Pictures) -> NDArray[np.float32]:
-        batch = np.zeros((self.batch_size, *pictures.shape[1:]), np.float32)
+        batch = np.zeros((max(self.batch_size, _LEAST), *pictures.shape[1:]), np.float32)
         batch[: len(pictures)] = preprocess(pictures, self.recipe)
         vectors = np.asarray(self._model.predict_on_batch(batch), np.float32)
-        return vectors[: len(pictures)]
+        return vectors[: len(pictures)].reshape(len(pictures), self.dim)
 
 
 def preprocess(pictures: Pictures, recipe: FrozenRecipe) -> NDArray[np.float32]:

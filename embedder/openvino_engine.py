@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import tempfile
@@ -54,7 +55,8 @@ class OpenVinoEngine:
             "NUM_STREAMS": 1,
         }
         compiled = core.compile_model(graph, "CPU", settings)
-        self.dim = int(compiled.output(0).shape[-1])
+        self.shape = tuple(int(length) for length in compiled.output(0).shape[1:])
+        self.dim = math.prod(self.shape)
         self.description = f"openvino {ov.get_version().split('-')[0]}"
         self._requests: SimpleQueue[ov.InferRequest] = SimpleQueue()
         for _ in range(self.streams):  # one runs while the next one's pictures are copied in
@@ -68,7 +70,7 @@ class OpenVinoEngine:
             inputs[len(pictures) :] = 0
             request.infer()
             vectors: NDArray[np.float32] = request.get_output_tensor(0).data[: len(pictures)].copy()
-            return vectors
+            return vectors.reshape(len(pictures), self.dim)
         finally:
             self._requests.put(request)
 
@@ -91,7 +93,7 @@ def convert_and_cache(recipe: FrozenRecipe, built: BuiltModel) -> Path:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".converting-") as place:
             scratch = Path(place, target.name)
             scratch.mkdir()
-            ov.save_model(_convert(built.model), scratch / _MODEL, compress_to_fp16=False)
+            ov.save_model(_convert(built.model, recipe.image_size), scratch / _MODEL, compress_to_fp16=False)
             (scratch / _DIGEST).write_text(_digest(scratch))
             shutil.rmtree(target, ignore_errors=True)
             scratch.rename(target)
@@ -104,7 +106,7 @@ def convert_and_cache(recipe: FrozenRecipe, built: BuiltModel) -> Path:
     return target / _MODEL
 
 
-def _convert(model: Any) -> ov.Model:  # noqa: ANN401
+def _convert(model: Any, size: int) -> ov.Model:  # noqa: ANN401
     import tensorflow as tf
 
     keras = load_keras()
@@ -113,10 +115,9 @@ def _convert(model: Any) -> ov.Model:  # noqa: ANN401
             f"converting to OpenVINO needs Keras on TensorFlow, not on {keras.backend.backend()}: "
             "unset KERAS_BACKEND, or use --engine keras."
         )
-    shape = [None, *model.input.shape[1:]]
     function = tf.function(
         lambda pictures: model(pictures, training=False),
-        input_signature=[tf.TensorSpec(shape, tf.float32)],
+        input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32)],
     ).get_concrete_function()
     with standard_error_held_back(), _without_telemetry():
         return ov.convert_model(function)
@@ -155,6 +156,7 @@ def _cache_entry(recipe: FrozenRecipe) -> Path:
         "layer": recipe.layer,
         "pooling": recipe.pooling,
         "image_size": recipe.image_size,
+        "scores": recipe.scores,
         "openvino": ov.get_version(),
     }
     key = hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:16]

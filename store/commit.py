@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import secrets
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from pathlib import Path
 import xxhash
 
 from store.errors import StoreWriteError
+from store.processes import is_running, this_machine
 
 CHECKSUM_BYTES = 16
 Buffer = bytes | memoryview
@@ -56,7 +56,7 @@ def write_file(path: Path, *pieces: Buffer) -> None:
     When it returns, the file survives kill -9 and a power cut. When it raises StoreWriteError, the file at
     `path` is still the old one, or the new one if only the last fsync failed, and whole in either case.
     """
-    temporary = path.parent / f".tmp-{_this_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = path.parent / f".tmp-{this_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         make_directories(path.parent)
         _write_and_sync(temporary, pieces)
@@ -122,27 +122,8 @@ def sync_directory(directory: Path) -> None:
 
 
 def _is_abandoned(entry: os.DirEntry[str], machine: str, pid: int) -> bool:
-    if machine == _this_machine():
-        return not _is_running(pid)
+    if machine == this_machine():
+        return not is_running(pid)
     with suppress(FileNotFoundError):
         return time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_AFTER_S
     return False
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _this_machine() -> str:
-    """Names this machine's process numbering: host, boot and, on Linux, the process namespace."""
-    parts = [socket.gethostname()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-        parts.append(str(Path("/proc/self/ns/pid").stat().st_ino))
-    return checksum("|".join(parts).encode())[:8]

@@ -19,6 +19,7 @@ from store.columns import unpack_strings
 from store.commit import file_checksum, sweep_temporary_files
 from store.errors import StoreFormatError, StoreWriteError
 from store.feature_store import check_store
+from store.files import read_file
 from store.hdf import open_image, read_array
 from store.listing import listing_files, read_listing
 from store.part import PART_NAME, Part, PartRows
@@ -89,12 +90,12 @@ def part_rows(part: Part) -> PartRows:
     """
     check_bytes(part.path)
     with open_image(part.path, part.path) as file:
-        text = [
+        keys, sources = (
             unpack_strings(read_array(file, name, 1, "u1"), read_array(file, f"{name}_end", 1, "i8")).tolist()
             for name in ("key", "source")
-        ]
+        )
     try:
-        return PartRows(part.hash, part.view, part.vectors, *text)
+        return PartRows(part.hash, part.view, part.vectors, keys, sources, part.shape)
     except ValueError as error:
         raise StoreFormatError(f"{part.path} is damaged: {error}") from error
 
@@ -102,7 +103,7 @@ def part_rows(part: Part) -> PartRows:
 def check_bytes(path: Path) -> None:
     """Raises StoreFormatError unless the bytes of a part match the checksum in its name."""
     match = PART_NAME.fullmatch(path.name)
-    if not match or file_checksum(path.read_bytes()) != match["checksum"]:
+    if not match or file_checksum(read_file(path)) != match["checksum"]:
         raise StoreFormatError(
             f"{path} is damaged: its bytes do not match the checksum in its name. Delete it and embed its source "
             "again, which makes only the rows that are missing."
@@ -209,7 +210,7 @@ def _gather(parts: Sequence[Part], keep: Sequence[Ids]) -> PartRows:
         done += len(chosen)
     hashes = np.concatenate([part.hash[chosen] for part, chosen in zip(parts, keep, strict=True)])
     views = np.concatenate([part.view[chosen] for part, chosen in zip(parts, keep, strict=True)])
-    return PartRows(hashes, views, vectors, keys, sources)
+    return PartRows(hashes, views, vectors, keys, sources, parts[0].shape)
 
 
 def _remove_superseded(directory: Path) -> None:

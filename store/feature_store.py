@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from store.canaries import read_canaries
 from store.columns import hashes_from_hex
 from store.errors import StoreFormatError, StoreNotFoundError, UnknownImageError, UnknownSpaceError
+from store.files import LARGEST_JSON, json_object, read_file, refuse_links
 from store.folders import SPLITS, folder_and_split
 from store.labels import LabelTable, join_labels, read_labels
 from store.listing import GONE, OK, Listing, empty_listing_table, read_listing
@@ -61,6 +63,12 @@ class FeatureStore:
     def sources(self) -> Mapping[str, Listing]:
         """The listings by the name of their source; their tables have bad and vanished images too."""
         listings = {path.name: read_listing(path) for path in sorted(_subdirectories(self.path / "sources"))}
+        for name, listing in listings.items():
+            if listing and listing.source != name:
+                raise StoreFormatError(
+                    f"{self.path / 'sources' / name} holds the listing of another source, {listing.source!r}: move it "
+                    "there, or delete it."
+                )
         return {name: listing for name, listing in listings.items() if listing}
 
     @cached_property
@@ -168,6 +176,7 @@ class FeatureStore:
                     "dtype": space.dtype,
                     "parts": len(space.parts),
                     "recipe": space.recipe,
+                    "canaries": [asdict(canary) for canary in read_canaries(space.directory)],
                 }
                 for id_, space in self.spaces.items()
             },
@@ -198,13 +207,15 @@ def check_store(path: Path) -> None:
     if not path.is_dir():
         raise StoreNotFoundError(f"{path} is a file, not a store: a store is a directory, NAME.embank.")
     try:
-        version = json.loads(file.read_bytes())["format"]
+        version = json_object(read_file(file, LARGEST_JSON))["format"]
     except FileNotFoundError:
         raise StoreNotFoundError(
             f"{path} is not a store: it has no {STORE_FILE}. Check the path, or name a new one to embed into; if it "
             f'was a store and lost that file, put {{"format": {FORMAT_VERSION}}} into it.'
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except StoreFormatError:
+        raise
+    except (ValueError, KeyError) as error:
         raise StoreFormatError(
             f'{file} is damaged: expected {{"format": {FORMAT_VERSION}}}. Put that line there to mend it.'
         ) from error
@@ -213,6 +224,7 @@ def check_store(path: Path) -> None:
             f"{path} is of format {version}, this embank reads formats up to {FORMAT_VERSION}. "
             "Upgrade with `pip install --upgrade embank`."
         )
+    refuse_links(path)
 
 
 def _with_source(table: pd.DataFrame, source: str) -> pd.DataFrame:

@@ -1,14 +1,13 @@
-"""HDF5 images: built in memory, and opened with nothing trusted.
+"""HDF5 images: built in memory by the HDF5 library, and read without it.
 
-The library never writes to disk here: on a full disk its own writing segfaults. What it reads must be
-plain, contiguous and inside the file: external storage, links and virtual datasets can read other files.
+The library never writes to disk here: on a full disk its own writing segfaults. It never reads here either: a
+stranger's file can make it crash, hang or open other files.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,11 +15,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import StoreFormatError, StoreReadError
+from store.errors import StoreError, StoreFormatError
+from store.files import json_object, open_file, unreadable
+from store.plain_hdf5 import PlainDataset, PlainFile
 from store.version import FORMAT_VERSION
 
 ABOUT = "about"
@@ -41,8 +41,11 @@ def build_image(
     The same input gives the same bytes: no times are tracked. There are no attributes and no types of variable
     length: the library was seen to crash and to hang on damaged ones.
     """
+    import h5py  # a tenth of a second, and only writers need it
+
     name = f"image-{id(datasets)}"
-    with h5py.File(name, "w", driver="core", backing_store=False, block_size=_IMAGE_GROWTH) as file:
+    options = {"driver": "core", "backing_store": False, "block_size": _IMAGE_GROWTH, "libver": "earliest"}
+    with h5py.File(name, "w", **options) as file:
         for key, array in {ABOUT: _to_text({"format": FORMAT_VERSION, **about}), **datasets}.items():
             file.create_dataset(key, data=array, track_times=False)
         for key, array in declared.items():
@@ -76,60 +79,45 @@ def build_frame(
 
 
 @contextmanager
-def open_image(source: Path | bytes, path: Path) -> Iterator[h5py.File]:
-    """Opens a file, or the bytes of one, for reading; whatever HDF5 says becomes one sentence on `path`."""
+def open_image(source: Path | bytes, path: Path) -> Iterator[PlainFile]:
+    """Opens a file, or the bytes of one, for reading; whatever is wrong with it becomes one sentence on `path`."""
     try:
-        with h5py.File(
-            io.BytesIO(source) if isinstance(source, bytes) else source, "r", locking=False
-        ) as file:
-            _check_format(file, path)
-            yield file
-    except FileNotFoundError:
+        with io.BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
+            plain = PlainFile(file)
+            _check_format(plain, path)
+            yield plain
+    except (FileNotFoundError, StoreError):
         raise
-    except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
-        if isinstance(error, StoreFormatError):
-            raise
-        if isinstance(error, OSError) and error.errno is not None:  # the file system's word, not HDF5's
-            raise StoreReadError(f"{path} could not be read: {os.strerror(error.errno)}.") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except (LookupError, OverflowError, TypeError, ValueError) as error:
         raise StoreFormatError(
             f"{path} is damaged or is not a file of this store ({_first_line(error)}). "
             "`embank verify` lists all damage; delete the file and run the embed again to make its rows anew."
         ) from error
 
 
-def read_about(file: h5py.File) -> dict[str, Any]:
+def read_about(file: PlainFile) -> dict[str, Any]:
     """What `build_image` was told about the file. Raises ValueError if that is not there."""
-    about = json.loads(read_array(file, ABOUT, 1, "u1").tobytes())
-    if not isinstance(about, dict):
-        raise ValueError(f"{ABOUT!r} is not a JSON object")
-    return about
+    return json_object(read_array(file, ABOUT, 1, "u1").tobytes())
 
 
-def plain_dataset(file: h5py.File, name: str, dimensions: int, *dtypes: str) -> h5py.Dataset:
-    """The dataset `name`, after seeing that it is a plain array of one of these types inside this file."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{name!r} is missing or is a link to elsewhere")
-    dataset = file[name]
-    if not isinstance(dataset, h5py.Dataset):
-        raise ValueError(f"{name!r} is not a dataset")
-    contiguous = dataset.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
-    if not contiguous or dataset.external or (dataset.size and dataset.id.get_offset() is None):
-        raise ValueError(f"{name!r} is not stored contiguously in this file")
-    if dataset.dtype.str[1:] not in dtypes or dataset.ndim != dimensions:
+def plain_dataset(file: PlainFile, name: str, dimensions: int, *dtypes: str) -> PlainDataset:
+    """The dataset `name`, after seeing that it has so many dimensions and one of these types."""
+    dataset = file.get(name)
+    if dataset is None:
+        raise ValueError(f"{name!r} is missing")
+    if dataset.dtype.str[1:] not in dtypes or len(dataset.shape) != dimensions:
         raise ValueError(f"{name!r} has type {dataset.dtype} and shape {dataset.shape}")
-    end = (dataset.id.get_offset() or 0) + dataset.size * dataset.dtype.itemsize
-    if dataset.size and end > file.id.get_filesize():
-        raise ValueError(f"{name!r} is larger than its file")
     return dataset
 
 
-def read_array(file: h5py.File, name: str, dimensions: int, *dtypes: str) -> NDArray[Any]:
-    """The whole of a plain dataset."""
-    array: NDArray[Any] = np.asarray(plain_dataset(file, name, dimensions, *dtypes)[()])
-    return array
+def read_array(file: PlainFile, name: str, dimensions: int, *dtypes: str) -> NDArray[Any]:
+    """The whole of a dataset."""
+    return file.array(plain_dataset(file, name, dimensions, *dtypes))
 
 
-def _check_format(file: h5py.File, path: Path) -> None:
+def _check_format(file: PlainFile, path: Path) -> None:
     version = read_about(file)["format"]
     if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise StoreFormatError(

@@ -7,7 +7,7 @@ exactly right or not used.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from store.columns import HASH_BYTES
 from store.commit import commit_file, file_checksum
 from store.errors import StoreError, StoreWriteError
+from store.files import read_file
 from store.hdf import build_image, open_image, read_about, read_array
 from store.index import RowIndex
 from store.part import PartFile
@@ -29,8 +30,8 @@ def load_index(directory: Path, files: Sequence[Path]) -> tuple[list[PartFile], 
     """The current parts of a space and their index, if the cache has them for exactly these files."""
     of = _name_of(files)
     for path in sorted(_cache(directory).glob(f"{of}-*.h5")):
-        with suppress(StoreError, OSError, ValueError, KeyError):
-            return _read(path, directory)
+        with suppress(StoreError, OSError, ValueError, TypeError, LookupError):
+            return _read(path, {file.name: file for file in files})
     return None
 
 
@@ -52,12 +53,12 @@ def save_index(directory: Path, files: Sequence[Path], parts: Sequence[PartFile]
             path.unlink(missing_ok=True)
 
 
-def _read(path: Path, directory: Path) -> tuple[list[PartFile], RowIndex]:
-    data = path.read_bytes()
+def _read(path: Path, files: Mapping[str, Path]) -> tuple[list[PartFile], RowIndex]:
+    data = read_file(path)
     match = _NAME.fullmatch(path.name)
     if not match or file_checksum(data) != match["checksum"]:
         raise ValueError(f"{path} does not match its checksum")
-    with open_image(path, path) as file:
+    with open_image(data, path) as file:
         about = read_about(file)
         columns = {
             name: read_array(file, name, 1, "i8") for name in ("rows", "vectors_at", "itemsize", "order")
@@ -69,11 +70,13 @@ def _read(path: Path, directory: Path) -> tuple[list[PartFile], RowIndex]:
         or hashes.shape[1] != HASH_BYTES
     ):
         raise ValueError(f"{path} has columns of different lengths")
+    if any((column < 0).any() for column in columns.values()) or (columns["order"] >= len(hashes)).any():
+        raise ValueError(f"{path} has rows that are not there")
     numbers = zip(
         columns["rows"].tolist(), columns["itemsize"].tolist(), columns["vectors_at"].tolist(), strict=True
     )
     parts = [
-        PartFile(directory / Path(name).name, rows, int(about["dim"]), np.dtype(f"f{itemsize}"), at)
+        PartFile(files[name], rows, int(about["dim"]), np.dtype(f"f{itemsize}"), at)
         for name, (rows, itemsize, at) in zip(about["names"], numbers, strict=True)
     ]
     return parts, RowIndex(hashes, views, columns["order"])

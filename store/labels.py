@@ -9,16 +9,23 @@ from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from store.commit import file_checksum
 from store.errors import LabelTableError, StoreFormatError
+from store.files import json_object, read_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LABELS_NAME = re.compile(r"(?P<n>\d{6,})-(?P<checksum>[0-9a-f]{32})\.parquet")
 JOINS = ("key", "name", "hash")
 _METADATA = b"embank"
+_MOST_CELLS, _MOST_BYTES = 200_000_000, 4 << 30  # a stranger's small file may say that it has any number
+_REMEDY = "Delete it and attach the table again with `embank labels … add`, or upgrade embank."
 _USUAL_COLUMNS = {
     "key": ("key", "path", "file", "filename", "image"),
     "name": ("name", "filename", "file", "image", "path", "key"),
@@ -158,23 +165,64 @@ def read_labels(directory: Path) -> LabelTable | None:
     path = labels_file(directory)
     if path is None:
         return None
-    data = path.read_bytes()
+    data = read_file(path)
     match = LABELS_NAME.fullmatch(path.name)
     if not match or file_checksum(data) != match["checksum"]:
         raise StoreFormatError(
-            f"{path} is damaged: its bytes do not match the checksum in its name. "
-            "Delete it and attach the table again with `embank labels … add`."
+            f"{path} is damaged: its bytes do not match the checksum in its name. {_REMEDY}"
         )
+    import pyarrow as pa
+
+    try:
+        return _parse(directory.name, data)
+    except (ValueError, LookupError, TypeError, OSError, MemoryError, pa.ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise StoreFormatError(
+            f"{path} is damaged, of a newer embank, or no label table: {reason}. {_REMEDY}"
+        ) from error
+
+
+def _parse(name: str, data: bytes) -> LabelTable:
+    """The label table in these bytes. Raises ValueError, or whatever Arrow does, for one that is not sound."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(io.BytesIO(data))
-    about = json.loads((table.schema.metadata or {}).get(_METADATA, b"null"))
-    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
-    if not isinstance(about, dict) or about.get("format") != 1 or about.get("on") not in JOINS:
-        raise StoreFormatError(
-            f"{path} is no label table that this embank can read: its metadata is {about}. Attach the table again "
-            "with `embank labels … add`, or upgrade embank if a newer one wrote it."
+    file = pq.ParquetFile(io.BytesIO(data))
+    columns = [file.metadata.schema.column(number) for number in range(file.metadata.num_columns)]
+    if any(column.path != column.name or column.max_repetition_level for column in columns):
+        raise ValueError("it has columns that are not flat")
+    cells, groups = file.metadata.num_rows * len(columns), range(file.metadata.num_row_groups)
+    if cells > _MOST_CELLS or sum(file.metadata.row_group(g).total_byte_size for g in groups) > _MOST_BYTES:
+        raise ValueError(
+            f"its {cells:,} values are more than {_MOST_CELLS:,}, or longer than {_MOST_BYTES:,} bytes"
         )
-    if about["on"] not in frame.columns[:1]:
-        raise StoreFormatError(f"{path} is damaged: its first column is not {about['on']!r}.")
-    return LabelTable(directory.name, about["on"], about.get("source"), frame)
+    texts = [column.name for column in columns if column.physical_type == "BYTE_ARRAY"]
+    table = pq.read_table(io.BytesIO(data), read_dictionary=texts)  # a text that repeats is not copied yet
+    if sum(map(_decoded_bytes, table.columns)) > _MOST_BYTES:
+        raise ValueError(f"its texts have more than {_MOST_BYTES:,} bytes")
+    about = json_object((table.schema.metadata or {}).get(_METADATA, b"null"))
+    on, source = about.get("on"), about.get("source")
+    if about.get("format") != 1 or on not in JOINS or not isinstance(source, str | None):
+        raise ValueError(f"its metadata is {about}")
+    frame: pd.DataFrame = table.cast(file.schema_arrow).to_pandas(ignore_metadata=True)
+    if list(frame.columns[:1]) != [on] or not frame.columns.is_unique:
+        raise ValueError(f"its first column is not {on!r}, or two have one name")
+    if frame[on].dtype != "str" or frame[on].isna().any() or frame[on].duplicated().any():
+        raise ValueError(f"its column {on!r} is not of texts, each once")
+    return LabelTable(name, on, source, frame)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind))
+
+
+def _decoded_bytes(column: pa.ChunkedArray) -> int:
+    """How many bytes a column of texts will have when each stands for itself."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
+        return int(column.nbytes)
+    lengths = (pc.binary_length(chunk.dictionary).take(chunk.indices) for chunk in column.chunks)
+    return sum(pc.sum(pc.cast(one, pa.int64())).as_py() or 0 for one in lengths)

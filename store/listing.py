@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from store.columns import hashes_from_hex, hashes_to_hex, pack_strings, unpack_strings
 from store.commit import file_checksum
 from store.errors import StoreFormatError
+from store.files import read_file
 from store.hdf import build_image, open_image, read_about, read_array
 
 LISTING_NAME = re.compile(r"(?P<n>\d{6,})-(?P<checksum>[0-9a-f]{32})\.h5")
@@ -96,12 +97,34 @@ def read_listing(directory: Path) -> Listing | None:
     return None
 
 
+def read_listing_file(path: Path) -> Listing:
+    """The rows of one listing file, whether it is superseded or not. Raises StoreFormatError if it is damaged."""
+    return _read_file(path)[0]
+
+
 def listing_files(directory: Path) -> list[Path]:
     """All committed listing files of a source, oldest first."""
     if not directory.is_dir():
         return []
     matched = [(LISTING_NAME.fullmatch(path.name), path) for path in directory.iterdir()]
     return [path for _, path in sorted((int(match["n"]), path) for match, path in matched if match)]
+
+
+def lost_listings(directory: Path) -> list[str]:
+    """The numbers of listing files that somebody removed, as `2` or `2 to 4`, as far as can be told.
+
+    A writer takes the number after the highest, and removes only what another file supersedes. So none is absent
+    after the highest that is superseded. What was the highest of all itself leaves no trace.
+    """
+    files = {path.name: _read_file(path)[1] for path in listing_files(directory)}
+    superseded = (LISTING_NAME.fullmatch(name) for names in files.values() for name in names)
+    last = max((int(match["n"]) for match in superseded if match), default=0)
+    lost = []
+    for number in sorted({int(name.split("-")[0]) for name in files}):
+        if number > last + 1:
+            lost.append(f"{last + 1} to {number - 1}" if number > last + 2 else f"{last + 1}")
+        last = max(last, number)
+    return lost
 
 
 def merge_listings(listings: Iterable[Listing]) -> Listing:
@@ -129,7 +152,7 @@ def _read_current(directory: Path) -> Listing | None:
 
 
 def _read_file(path: Path) -> tuple[Listing, list[str]]:
-    data = path.read_bytes()
+    data = read_file(path)
     match = LISTING_NAME.fullmatch(path.name)
     if not match or file_checksum(data) != match["checksum"]:
         raise StoreFormatError(
@@ -148,8 +171,12 @@ def _read_file(path: Path) -> tuple[Listing, list[str]]:
             **{name: pd.Series(read_array(file, name, 1, dtype)) for name, dtype in _NUMBERS.items()},
             "status": text["status"],
         }
-        banked = read_array(file, "banked", 2, "u1").astype(bool)
-        columns |= {space: pd.Series(banked[:, i]) for i, space in enumerate(about["spaces"])}
+        banked, spaces = read_array(file, "banked", 2, "u1").astype(bool), about["spaces"]
+        if banked.shape[1] != len(spaces) or not all(isinstance(space, str) for space in spaces):
+            raise ValueError(f"it has {banked.shape[1]} columns for the spaces {spaces}")
+        if not columns.keys().isdisjoint(spaces):
+            raise ValueError(f"{', '.join(columns.keys() & set(spaces))} is the name of no space")
+        columns |= {space: pd.Series(banked[:, i]) for i, space in enumerate(spaces)}
         if len({len(column) for column in columns.values()}) != 1:
             raise StoreFormatError(f"{path} is damaged: its columns are of different lengths.")
         listing = Listing(str(about["source"]), str(about["location"]), pd.DataFrame(columns), (path.name,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 from store.columns import HASH_BYTES, Hashes, pack_strings
 from store.commit import CHECKSUM_BYTES, file_checksum
 from store.errors import StoreFormatError
+from store.files import open_file
 from store.hdf import build_frame, build_image, open_image, plain_dataset, read_about, read_array
+from store.plain_hdf5 import PlainDataset, PlainFile
 from store.recipes import space_id
 
 PART_NAME = re.compile(r"(?P<n>\d{6,})-(?P<writer>[0-9a-f]{8})-(?P<checksum>[0-9a-f]{32})\.h5")
-
-
 _SHORTEST_RUN = 64
 
 
@@ -29,7 +30,8 @@ class PartRows:
     """What goes into a part, row by row.
 
     hash: (n, 16) uint8, the blake2b-128 of each image's bytes. view: (n,) int16. vectors: (n, dim) float32
-    or float16. key, source: where each image was seen first, so that a bank can be rebuilt from its parts.
+    or float16. key, source: where each image was seen first, so that a bank can be rebuilt from its parts. shape:
+    of what a vector is the row-major form of, (height, width, channels), if it is a feature map.
     """
 
     hash: Hashes
@@ -37,6 +39,7 @@ class PartRows:
     vectors: NDArray[np.floating[Any]]
     key: Sequence[str]
     source: Sequence[str]
+    shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         lengths = {len(column) for column in (self.hash, self.view, self.vectors, self.key, self.source)}
@@ -59,9 +62,11 @@ class PartFile:
         """(rows, dim), memory-mapped, read-only."""
         if self.rows == 0:
             return np.zeros((0, self.dim), self.dtype)
-        return np.memmap(
-            self.path, dtype=self.dtype, mode="r", offset=self.vectors_at, shape=(self.rows, self.dim)
-        )
+        with open_file(self.path) as file:
+            try:
+                return np.memmap(file, self.dtype, "r", self.vectors_at, (self.rows, self.dim))
+            except ValueError as error:
+                raise _too_short(self.path) from error
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Part(PartFile):
     supersedes: tuple[str, ...]
     hash: Hashes
     view: NDArray[np.int16]
+    shape: tuple[int, ...]
 
     @classmethod
     def read(cls, path: Path) -> Part:
@@ -81,8 +87,7 @@ class Part(PartFile):
         """
         with open_image(path, path) as file:
             vectors = plain_dataset(file, "vectors", 2, "f4", "f2")
-            start, size = vectors.id.get_offset() or 0, vectors.size * vectors.dtype.itemsize
-            if not _frame_is_sound(path, start, size):
+            if not _frame_is_sound(file, vectors):
                 raise StoreFormatError(
                     f"{path} is damaged: what stands around its vectors does not match its checksum. "
                     "Delete the file and embed its source again, which makes only the rows that are missing."
@@ -92,18 +97,20 @@ class Part(PartFile):
             about = read_about(file)
             recipe = dict(about["recipe"])
             space_id(recipe)  # it raises unless this is a recipe
-            if hashes.shape != (len(vectors), HASH_BYTES) or views.shape != (len(vectors),):
+            rows, dim = vectors.shape
+            if hashes.shape != (rows, HASH_BYTES) or views.shape != (rows,):
                 raise StoreFormatError(f"{path} is damaged: its columns are of different lengths.")
             return cls(
                 path=path,
-                rows=len(vectors),
-                dim=vectors.shape[1],
+                rows=rows,
+                dim=dim,
                 dtype=vectors.dtype,
-                vectors_at=start,
+                vectors_at=vectors.offset,
                 recipe=recipe,
                 supersedes=tuple(map(str, about["supersedes"])),
                 hash=hashes,
                 view=views,
+                shape=_map_shape(about, dim, path),
             )
 
 
@@ -125,7 +132,9 @@ def part_pieces(
         "source": sources,
         "source_end": source_ends,
     }
-    about = {"recipe": recipe, "supersedes": list(supersedes)}
+    about = {"recipe": recipe, "supersedes": list(supersedes)} | (
+        {"shape": rows.shape} if len(rows.shape) > 1 else {}
+    )
     if not vectors.size:
         frame = build_image({**datasets, "vectors": vectors}, about)
     else:
@@ -150,22 +159,31 @@ def read_rows(
         out[places] = part.vectors[rows]
         return
     width = part.dim * part.dtype.itemsize
-    with part.path.open("rb", buffering=0) as file:
+    with open_file(part.path, buffering=0) as file:
         for start, end in zip([0, *breaks], [*breaks, len(rows)], strict=True):
             file.seek(part.vectors_at + int(rows[start]) * width)
             block = out[places[start] : places[start] + end - start].data.cast("B")
             while block:
-                done = file.readinto(block)
+                done = file.readinto(block)  # type: ignore[attr-defined]
                 if not done:
-                    raise StoreFormatError(
-                        f"{part.path} ends before its vectors do. `embank verify` lists all damage."
-                    )
+                    raise _too_short(part.path)
                 block = block[done:]
 
 
-def _frame_is_sound(path: Path, start: int, size: int) -> bool:
-    with path.open("rb") as file:
-        before = file.read(start)
-        file.seek(start + size)
-        after = file.read()
-    return file_checksum(before + after[:-CHECKSUM_BYTES]) == after[-CHECKSUM_BYTES:].hex()
+def _map_shape(about: dict[str, Any], dim: int, path: Path) -> tuple[int, ...]:
+    shape = tuple(about.get("shape", (dim,)))
+    if shape == (dim,):
+        return shape
+    if not all(type(size) is int and size > 0 for size in shape) or math.prod(shape) != dim:
+        raise StoreFormatError(f"{path} is damaged: vectors of {dim} numbers cannot have the shape {shape}.")
+    return shape
+
+
+def _too_short(path: Path) -> StoreFormatError:
+    return StoreFormatError(f"{path} ends before its vectors do. `embank verify` lists all damage.")
+
+
+def _frame_is_sound(file: PlainFile, vectors: PlainDataset) -> bool:
+    before = file.read(0, vectors.offset)
+    after = file.read(vectors.offset + vectors.nbytes, file.size)
+    return file_checksum(before, after[:-CHECKSUM_BYTES]) == after[-CHECKSUM_BYTES:].hex()

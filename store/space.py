@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from store.columns import HASH_BYTES, Hashes
 from store.errors import StoreFormatError
+from store.files import LARGEST_JSON, json_object, read_file
 from store.index import RowIndex
 from store.index_cache import load_index, save_index
 from store.part import PART_NAME, Part, PartFile, read_rows
@@ -45,6 +45,16 @@ class Space:
     def dim(self) -> int:
         """Length of a vector; 0 while the space is empty."""
         return self.parts[0].dim if self.parts else 0
+
+    @property
+    def views(self) -> int:
+        """Rows of each image: 1, or more in a space of an augmenting recipe, of which view 0 is the image itself."""
+        return int(self.recipe.get("views", 1))
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Of what a vector holds: `(dim,)`, or `(height, width, channels)` of a feature map, row by row."""
+        return Part.read(self.parts[0].path).shape if self.parts else (0,)
 
     @property
     def dtype(self) -> str:
@@ -104,10 +114,12 @@ def read_recipe(directory: Path) -> dict[str, Any]:
     """The recipe of the space in `directory`. Raises StoreFormatError if it does not fit the space's name."""
     path = directory / RECIPE_FILE
     try:
-        recipe = json.loads(path.read_bytes())
+        recipe = json_object(read_file(path, LARGEST_JSON))
         name = space_id(recipe)
     except FileNotFoundError:
         raise StoreFormatError(f"{directory} has no {RECIPE_FILE}. {_REMEDY}") from None
+    except StoreFormatError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise StoreFormatError(
             f"{path} is damaged: it is not the JSON of a recipe ({error}). {_REMEDY}"
@@ -117,7 +129,7 @@ def read_recipe(directory: Path) -> dict[str, Any]:
             f"{path} does not fit its space: its recipe is that of {name}, not of {directory.name}. "
             f"Somebody edited or moved it. {_REMEDY}"
         )
-    return dict(recipe)
+    return recipe
 
 
 def is_unborn(directory: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 
@@ -14,42 +15,59 @@ _NUMBER = r"[+-]?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?"
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Reads a .csv, .tsv or .parquet file.
+    """Reads a .csv, .tsv or .parquet file, as `parse_table` does. Raises LabelTableError."""
+    _check_kind(str(path))
+    try:
+        return parse_table(str(path), path.read_bytes())
+    except FileNotFoundError:
+        raise LabelTableError(f"there is no table at {path}; check the path.") from None
+    except OSError as error:
+        raise LabelTableError(f"could not read the table {path}: {error}.") from error
+
+
+def parse_table(name: str, data: bytes) -> pd.DataFrame:
+    """The table in the bytes of a .csv, .tsv or .parquet file. name: its path or URL, which says the kind.
 
     In text files an empty field is missing and nothing else is ("None" and "NA" are labels), and a column
     becomes numbers only if every value is written as one ("007" stays text). Raises LabelTableError.
     """
-    if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise LabelTableError(f"{path} is no table: expected a file ending in {', '.join(TABLE_SUFFIXES)}.")
+    _check_kind(name)
     try:
-        if path.suffix.lower() == ".parquet":
-            return _read_parquet(path)
-        return _read_text(path)
+        if name.lower().endswith(".parquet"):
+            return _parse_parquet(data)
+        return _parse_text(data)
     except UnicodeDecodeError as error:
         raise LabelTableError(
-            f"could not read the table {path}: it is not UTF-8; save it as CSV UTF-8."
+            f"could not read the table {name}: it is not UTF-8; save it as CSV UTF-8."
         ) from error
-    except FileNotFoundError:
-        raise LabelTableError(f"there is no table at {path}; check the path.") from None
     except (ValueError, OSError, RuntimeError, pd.errors.ParserWarning) as error:
-        raise LabelTableError(f"could not read the table {path}: {str(error).splitlines()[0]}.") from error
+        raise LabelTableError(f"could not read the table {name}: {str(error).splitlines()[0]}.") from error
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def is_table_name(name: str) -> bool:
+    """Whether a file is a table by the end of its name."""
+    return name.lower().endswith(TABLE_SUFFIXES)
+
+
+def _check_kind(name: str) -> None:
+    if not is_table_name(name):
+        raise LabelTableError(f"{name} is no table: expected a file ending in {', '.join(TABLE_SUFFIXES)}.")
+
+
+def _parse_parquet(data: bytes) -> pd.DataFrame:
     import pyarrow.parquet as pq  # a tenth of a second that reading a CSV need not wait for
 
-    table: pd.DataFrame = pq.read_table(path).to_pandas(ignore_metadata=True)
+    table: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas(ignore_metadata=True)
     return table
 
 
-def _read_text(path: Path) -> pd.DataFrame:
-    with path.open(encoding="utf-8-sig") as file:
-        header = file.readline()
+def _parse_text(data: bytes) -> pd.DataFrame:
+    header = data.partition(b"\n")[0].decode("utf-8-sig")
     separator = max("\t;,", key=header.count)
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # more fields than the header has
         table = pd.read_csv(
-            path,
+            io.BytesIO(data),
             dtype="str",
             sep=separator,
             encoding="utf-8-sig",

@@ -10,19 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from store.canaries import CANARY_NAME
 from store.columns import HASH_BYTES, Hashes, hashes_from_hex, unpack_strings
 from store.commit import file_checksum
 from store.errors import StoreError
 from store.feature_store import check_store
+from store.files import read_file
 from store.hdf import open_image, read_array
 from store.index import RowIndex
 from store.labels import LABELS_NAME, labels_file, read_labels
-from store.listing import LISTING_NAME, OK, Listing, read_listing
+from store.listing import LISTING_NAME, OK, Listing, lost_listings, read_listing
 from store.part import PART_NAME, Part
 from store.recipes import space_id
 from store.space import RECIPE_FILE, SPACE_NAME, is_unborn, read_recipe
 
 _ROWS_AT_ONCE = 4096
+_REMEDY = "delete it and embed its source again, which makes only the rows that are missing."
 
 
 @dataclass(frozen=True)
@@ -85,21 +88,21 @@ class _Verifier:
         if damage not in self._found.damage:
             self._found.damage.append(damage)
 
-    def _sound_bytes(self, file: Path, pattern: re.Pattern[str]) -> bytes | None:
+    def _sound_bytes(self, file: Path, pattern: re.Pattern[str], remedy: str = _REMEDY) -> bytes | None:
         match = pattern.fullmatch(file.name)
         if not match:
             self._blame(file, "is no file of this store by its name: move it out, or give it its name back.")
             return None
         try:
-            data = file.read_bytes()
-        except OSError as error:
-            self._blame(file, f"cannot be read ({error.strerror}).")
+            data = read_file(file)
+        except (StoreError, FileNotFoundError) as error:
+            self._blame(file, str(error))
             return None
         self._done += len(data)
         if self._progress:
             self._progress(self._done, self._total)
         if file_checksum(data) != match["checksum"]:
-            self._blame(file, f"does not match the checksum in its name ({len(data)} bytes): {_REMEDY}")
+            self._blame(file, f"does not match the checksum in its name ({len(data)} bytes): {remedy}")
             return None
         return data
 
@@ -114,7 +117,11 @@ class _Verifier:
         except StoreError as error:
             self._blame(directory / RECIPE_FILE, str(error))
             return
-        parts = [self._check_part(file, recipe) for file in _files(directory) if file.name != RECIPE_FILE]
+        files = [file for file in _files(directory) if file.name != RECIPE_FILE]
+        for file in files:
+            if CANARY_NAME.fullmatch(file.name):
+                self._sound_bytes(file, CANARY_NAME)
+        parts = [self._check_part(file, recipe) for file in files if not CANARY_NAME.fullmatch(file.name)]
         sound = [part for part in parts if part]
         self._hashes[directory.name] = [part.hash[part.view == 0] for part in sound]
         for part in sound:
@@ -135,8 +142,8 @@ class _Verifier:
                     ends = read_array(image, f"{name}_end", 1, "i8")
                     if len(unpack_strings(read_array(image, name, 1, "u1"), ends)) != part.rows:
                         raise StoreError(f"its column {name} has another length than its vectors")
-        except (StoreError, OSError) as error:
-            self._blame(file, f"{error}")
+        except (StoreError, FileNotFoundError) as error:
+            self._blame(file, str(error))
             return None
         self._found.parts += 1
         self._found.rows += part.rows
@@ -155,9 +162,12 @@ class _Verifier:
             return
         try:
             listing = read_listing(directory)
+            lost = lost_listings(directory)
         except StoreError as error:
             self._blame(directory, str(error))
             return
+        if lost:
+            self._blame(directory, f"has lost its listing file {', '.join(lost)}: embed the source again.")
         if listing and listing.source != directory.name:
             self._blame(directory, f"holds the listing of another source, {listing.source!r}: move it there.")
         elif listing:
@@ -179,12 +189,12 @@ class _Verifier:
 
     def _check_labels(self, directory: Path) -> None:
         for file in _files(directory):
-            self._sound_bytes(file, LABELS_NAME)
+            self._sound_bytes(file, LABELS_NAME, "delete it and attach the table again.")
         if labels_file(directory):
             try:
                 read_labels(directory)
-            except (StoreError, OSError, ValueError, KeyError) as error:
-                self._blame(directory, f"its label table cannot be read ({error}).")
+            except (StoreError, FileNotFoundError) as error:
+                self._blame(directory, f"its label table cannot be read: {error}")
 
     def _check_foreign(self) -> None:
         strays = [entry for entry in self._path.iterdir() if entry.name not in _TOP_LEVEL]
@@ -197,7 +207,6 @@ class _Verifier:
 
 
 _TOP_LEVEL = {"embank.json", "sources", "spaces", "labels", "heads", "cache"}
-_REMEDY = "delete it and embed its source again, which makes only the rows that are missing."
 
 
 def _directories(parent: Path) -> Iterator[Path]:

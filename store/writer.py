@@ -72,12 +72,14 @@ class StoreWriter:
         self._next_part[space] = number + 1
         return path
 
-    def add_to_listing(self, source: str, location: str, table: pd.DataFrame) -> None:
-        """Commits a few rows of a source's listing beside those that are there.
+    def add_to_listing(self, source: str, location: str, table: pd.DataFrame) -> Path:
+        """Commits a few rows of a source's listing beside those that are there; returns the new file.
 
         table: the columns of `Listing.table` but `listed`, which is now.
         """
-        self._write_listing(Listing(source, location, table.assign(listed=time.time_ns())), supersedes=[])
+        return self._write_listing(
+            Listing(source, location, table.assign(listed=time.time_ns())), supersedes=[]
+        )
 
     def replace_listing(self, source: str, location: str, table: pd.DataFrame) -> None:
         """Commits one listing file of all rows, those of `table` over those already there."""
@@ -107,11 +109,11 @@ class StoreWriter:
             with suppress(OSError):
                 earlier.unlink()
 
-    def _write_listing(self, listing: Listing, supersedes: list[str]) -> None:
+    def _write_listing(self, listing: Listing, supersedes: list[str]) -> Path:
         directory = self._source_directory(listing.source)
         numbers = [int(path.name.split("-")[0]) for path in listing_files(directory)]
         stem = f"{max(numbers, default=0) + 1:06d}"
-        commit_file(directory, stem, ".h5", listing_image(listing, supersedes))
+        return commit_file(directory, stem, ".h5", listing_image(listing, supersedes))
 
     def _source_directory(self, source: str) -> Path:
         check_name("source", source)

@@ -80,6 +80,8 @@ class FakeEngine:
     streams = 2
     dim = 6
 
+    shape: tuple[int, ...] = (dim,)
+
     def __init__(self, recipe: FrozenRecipe, batch_size: int, engines: FakeEngines) -> None:
         self.recipe, self.batch_size, self._engines = recipe, batch_size, engines
         self.streams = engines.streams or self.streams
@@ -126,15 +128,16 @@ class FakeEngines:
         """(dim,) the vector of an image file by this recipe, outside of any job."""
         frozen = recipe.freeze(str(known_digest(recipe)))
         picture = decode(data, {frozen.geometry}).squares[frozen.geometry]
-        vectors = FakeEngine(frozen, 1, FakeEngines())(picture[None])
+        vectors = FakeEngine(frozen, 1, FakeEngines())(picture)
         return vectors.ravel()
 
 
 @pytest.fixture
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngines:
-    """Jobs of this test run on fake engines: nothing is downloaded and Keras is not loaded."""
+    """Jobs of this test run on fake engines: nothing is downloaded, Keras is not loaded, and no canary sings."""
     engines = FakeEngines()
-    monkeypatch.setattr("embedder.job.open_engine", engines.open)
+    monkeypatch.setattr("embedder.run.open_engine", engines.open)
+    monkeypatch.setattr("embedder.run.is_known", lambda *_: True)
     return engines
 
 

@@ -48,7 +48,7 @@ class FakeStore:
         for recipe in recipes:
             id_ = space_id(recipe)
             self.spaces[id_] = SimpleNamespace(
-                id=id_, recipe=recipe, dim=8, rows=len(images), find=self._finder(id_)
+                id=id_, recipe=recipe, dim=8, rows=len(images), views=1, find=self._finder(id_)
             )
 
     def _finder(self, id_: str) -> Any:
@@ -67,8 +67,9 @@ class FakeStore:
                 return space
         raise UnknownSpaceError(f"no space {name!r}")
 
-    def vectors(self, name: str, images: pd.DataFrame) -> Vectors:
+    def vectors(self, name: str, images: pd.DataFrame, view: int = 0) -> Vectors:
         space = self.space(name)
+        assert view == 0
         self.reads.append(space.id)
         place = {h: i for i, h in enumerate(self._images["hash"])}
         array = self._vectors[space.id][[place[h] for h in images["hash"]]].astype(np.float32)

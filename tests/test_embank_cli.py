@@ -132,6 +132,34 @@ def test_no_command_but_those_that_run_keras_loads_tensorflow(
     assert ran.stdout.splitlines()[-1] == "[]"
 
 
+def test_embed_says_where_the_time_went(embank: Embank, photos: Path, tmp_path: Path) -> None:
+    ran = embank("embed", photos, tmp_path / "x.embank", *SMALL)
+    assert ran.code == 0
+    assert "limited the run" in ran.out
+    assert all(stage in ran.out for stage in ("read", "decode", "infer", "write"))
+    assert "embedded again by openvino" in ran.err
+    assert "limited" not in embank("embed", photos, tmp_path / "x.embank", *SMALL).out
+
+
+def test_augmented_views_from_contact_sheet_to_head(embank: Embank, photos: Path, tmp_path: Path) -> None:
+    store, sheet, head = tmp_path / "x.embank", tmp_path / "sheet.png", tmp_path / "x.head"
+    views = [*SMALL, "--augment", "flip,zoom=0.2", "--views", "2"]
+    ran = embank("embed", photos, store, *views, "--contact-sheet", sheet)
+    assert ran.code == 0
+    assert not store.exists()
+    with Image.open(sheet) as image:
+        assert image.width > 3 * 100
+    assert embank("embed", photos, store, *views, "--json").json["embedded"] == 24
+    (space,) = embank("info", store, "--json").json["spaces"].values()
+    assert (space["rows"], space["recipe"]["views"], space["recipe"]["augment"]) == (72, 3, "flip,zoom=0.2")
+    assert embank("train", store, "--scheme", "folder", "--head", "ridge", "--out", head).code == 0
+    assert len(embank("predict", head, photos, "--json").json["rows"]) == 24
+    assert embank("compare", store, "--heads", "ridge", "--plain", "--json").code == 0
+    refused = embank("embed", photos, store, *SMALL, "--views", "3")
+    assert refused.code == 2
+    assert "--augment" in refused.err
+
+
 def test_embed_again_skips_and_one_more_photo_is_one_more(embank: Embank, tmp_path: Path) -> None:
     photos, store = draw_photos(tmp_path / "photos"), tmp_path / "photos.embank"
     first = embank("embed", photos, store, *SMALL, "--json").json

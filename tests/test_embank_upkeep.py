@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 import pytest
 
 from store import FeatureStore
+from store.processes import this_machine
 
 if TYPE_CHECKING:
     from tests.conftest import Embank
@@ -89,3 +94,98 @@ def test_bad_input_is_one_sentence(
     assert ran.code == 2
     assert sentence in " ".join(ran.err.replace("│", " ").split())
     assert "Traceback" not in ran.err
+
+
+def _is_file(path: Path) -> None:
+    shutil.rmtree(path)
+    path.write_text("a file")
+
+
+def _left_by_the_dead(path: Path) -> None:
+    """A part half written, and a space and a source that nothing was written to yet."""
+    (space,) = (path / "spaces").iterdir()
+    (space / f".tmp-{this_machine()}-{2**22 + 1}-00000000").write_bytes(b"half")
+    (path / "spaces" / "Xception-000000000000").mkdir()
+    (path / "sources" / "new").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (_is_file, "s.embank is a file, not a store: a store is a directory, NAME.embank."),
+        (lambda path: (path / "embank.json").write_text('{"format": 2}'), "is of format 2, this embank reads formats"),
+        (lambda path: (path / "embank.json").write_text('{"for'), "embank.json is damaged: expected"),
+        (lambda path: (path / "embank.json").unlink(), "is not a store: it has no embank.json. Check the path"),
+        (lambda path: next(path.glob("spaces/*/recipe.json")).unlink(), "has no recipe.json. Delete it if it is there"),
+        (shutil.rmtree, "there is no store at"),
+    ],
+    ids=["file", "newer", "damaged", "no embank.json", "no recipe", "gone"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "command", [["info"], ["export", "o.h5", "--space", "imported"], ["compact"], ["labels", "list"]]
+)
+def test_a_store_that_cannot_be_read_is_one_sentence(
+    embank: Embank,
+    vectors: Path,
+    tmp_path: Path,
+    spoil: Callable[[Path], object],
+    sentence: str,
+    command: list[str],
+) -> None:
+    path = tmp_path / "s.embank"
+    embank("import", path, vectors, "--keys", tmp_path / "k.txt", "--name", "mine")
+    spoil(path)
+    ran = embank(command[0], path, *command[1:])
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = ran.err.splitlines()
+    assert sentence in line
+
+
+def test_what_is_lost_of_a_store_is_said(embank: Embank, vectors: Path, tmp_path: Path) -> None:
+    path, keys = tmp_path / "s.embank", tmp_path / "k.txt"
+    embank("import", path, vectors, "--keys", keys, "--name", "mine")
+    shutil.rmtree(path / "spaces")
+    ran = embank("verify", path)
+    assert ran.code == 1
+    assert "that have no sound vectors there" in ran.out + ran.err
+    ran = embank("export", path, tmp_path / "o.h5", "--space", "imported")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "has no space 'imported'; its spaces: none yet" in ran.err
+    assert embank("import", path, vectors, "--keys", keys, "--name", "mine").code == 0
+    assert embank("verify", path).code == 0
+
+
+def test_what_a_dead_writer_left_is_passed_over_and_swept(
+    embank: Embank, vectors: Path, tmp_path: Path
+) -> None:
+    path, keys = tmp_path / "s.embank", tmp_path / "k.txt"
+    embank("import", path, vectors, "--keys", keys, "--name", "mine")
+    _left_by_the_dead(path)
+    for command in ("info", "verify", "compact"):
+        assert embank(command, path).code == 0
+    assert embank("import", path, vectors, "--keys", keys, "--name", "mine").code == 0
+    assert not list(path.rglob(".tmp-*"))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC, errno.EROFS, errno.EDQUOT])
+def test_a_store_that_cannot_be_written_is_one_sentence(
+    embank: Embank, vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    path, open_ = tmp_path / "s.embank", os.open
+
+    def refuse(name: str | Path, flags: int, *rest: Any, **options: Any) -> int:
+        if flags & os.O_CREAT and str(path) in str(name):
+            raise OSError(number, os.strerror(number), str(name))
+        return open_(name, flags, *rest, **options)
+
+    embank("import", path, vectors, "--keys", tmp_path / "k.txt", "--name", "mine")
+    monkeypatch.setattr("store.commit.os.open", refuse)
+    ran = embank("import", path, vectors, "--keys", tmp_path / "k.txt", "--name", "other")
+    assert ran.code == 1
+    said = ran.err.splitlines()[-1]
+    assert said.startswith(f"embank: could not write {path}")
+    assert os.strerror(number) in said
+    assert said.endswith("run the same command again.")
+    assert "Traceback" not in ran.err
+    monkeypatch.undo()
+    assert list(FeatureStore(path).sources) == ["mine"]

@@ -1,12 +1,16 @@
 """The table of backbones: names as people write them, and each row compared with Keras itself."""
 
 import importlib
+import inspect
+import pkgutil
 
 import numpy as np
 import pytest
 
 from embedder.backbones import BACKBONES, find_backbone
 from embedder.errors import EmbedderError, UnknownBackboneError
+
+CHEAP = ["MobileNetV2_0.35", "MobileNetV2_1.4", "MobileNet_0.25", "MobileNetV3Small", "ResNet50V2", "VGG16"]
 
 
 @pytest.mark.parametrize(
@@ -110,10 +114,33 @@ def test_every_row_preprocesses_as_keras_does() -> None:
 
 @pytest.mark.keras
 def test_every_model_of_keras_has_a_row() -> None:
+    """A model is what keras.applications or a submodule of it offers that takes `include_top` and `weights`."""
     import keras
 
-    models = {name for name in dir(keras.applications) if name[0].isupper()}
-    assert {row.builder for row in BACKBONES.values()} == models
+    models = {}
+    names = [module.name for module in pkgutil.iter_modules(keras.applications.__path__)]
+    modules = [importlib.import_module(f"keras.applications.{name}") for name in names]
+    for offered in [keras.applications, *modules]:
+        for name, each in vars(offered).items():
+            if callable(each) and {"include_top", "weights"} <= set(inspect.signature(each).parameters):
+                models[name] = each
+    assert models.keys() >= {name for name in dir(keras.applications) if name[0].isupper()}
+    assert models.keys() == {row.builder for row in BACKBONES.values()}
     for row in BACKBONES.values():
-        builder = getattr(keras.applications, row.builder)
-        assert builder.__module__.rpartition(".")[2] == row.module
+        assert models[row.builder] is getattr(keras.applications, row.builder)
+        assert models[row.builder].__module__.rpartition(".")[2] == row.module
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("name", CHEAP)
+def test_cheap_rows_have_the_size_and_dimensions_of_keras(name: str) -> None:
+    """Keras gives a model with classifier its native size, when it is told nothing else (MobileNetV3 none)."""
+    import keras
+
+    row = BACKBONES[name]
+    builder = getattr(keras.applications, row.builder)
+    whole = builder(weights=None, **row.options)
+    assert whole.input_shape[1] in ((None,) if row.module == "mobilenet_v3" else (row.size,))
+    assert whole.output_shape == (None, 1000)
+    pooled = builder(weights=None, include_top=False, pooling="avg", **row.options)
+    assert pooled.output_shape == (None, row.dim)

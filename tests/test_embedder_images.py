@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from embedder.errors import ImageError
-from embedder.images import decode, decode_rgb, picture_size
+from embedder.geometry import Geometry
+from embedder.images import Picture, decode, decode_rgb, picture_size
 
 Pixels = NDArray[np.uint8]
 SIZE = 32
@@ -44,16 +45,23 @@ def squashed(image: Image.Image, size: int = SIZE) -> Pixels:
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
+def only(picture: Picture) -> Pixels:
+    """The one square of a picture that was decoded for one plain geometry."""
+    [squares] = picture.squares.values()
+    square: Pixels = np.squeeze(squares, axis=0)
+    return square
+
+
 def decoded(data: bytes, size: int = SIZE, fit: str = "squash") -> Pixels:
-    return decode(data, {(size, fit)}).squares[size, fit]
+    return only(decode(data, {Geometry(size, fit)}))
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.sampled_from([32, 47, 75]))
 def test_squash_is_pillows_bilinear_to_the_bit(width: int, height: int, size: int) -> None:
     image = noise(width, height)
-    picture = decode(encoded(image), {(size, "squash")})
+    picture = decode(encoded(image), {Geometry(size, "squash")})
     assert (picture.width, picture.height) == (width, height)
-    assert np.array_equal(picture.squares[size, "squash"], squashed(image, size))
+    assert np.array_equal(only(picture), squashed(image, size))
 
 
 @pytest.mark.parametrize(
@@ -87,13 +95,13 @@ def test_photos_of_two_cameras_in_one_file_give_the_first() -> None:
 
 def test_several_geometries_come_from_one_decoding() -> None:
     data = encoded(noise(50, 80), "JPEG")
-    geometries = {(32, "squash"), (48, "squash"), (48, "crop"), (40, "pad")}
+    geometries = {Geometry(*pair) for pair in ((32, "squash"), (48, "squash"), (48, "crop"), (40, "pad"))}
     squares = decode(data, geometries).squares
     assert squares.keys() == geometries
-    for size, fit in geometries:
-        assert squares[size, fit].shape == (size, size, 3)
-        assert squares[size, fit].dtype == np.uint8
-        assert np.array_equal(squares[size, fit], decoded(data, size, fit))
+    for geometry in geometries:
+        assert squares[geometry].shape == (1, geometry.size, geometry.size, 3)
+        assert squares[geometry].dtype == np.uint8
+        assert np.array_equal(squares[geometry][0], decoded(data, geometry.size, geometry.fit))
 
 
 @pytest.mark.parametrize("upright", [False, True])
@@ -141,8 +149,8 @@ def test_photos_are_turned_upright(orientation: int) -> None:
     exif[0x0112] = orientation
     data = encoded(Image.fromarray(stored), "PNG", exif=exif)
     shown = Image.fromarray(np.ascontiguousarray(UPRIGHT[orientation](stored)))
-    picture = decode(data, {(SIZE, "squash")})
-    assert np.array_equal(picture.squares[SIZE, "squash"], squashed(shown))
+    picture = decode(data, {Geometry(SIZE, "squash")})
+    assert np.array_equal(only(picture), squashed(shown))
     assert (picture.width, picture.height) == (40, 24)
 
 
@@ -159,14 +167,19 @@ def test_damaged_exif_does_not_cost_the_picture() -> None:
 def test_nothing_is_printed_about_damaged_metadata(tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(encoded(noise(40, 24), "JPEG", exif=BROKEN_EXIF))
-    code = "import sys; from embedder.images import decode; decode(open(sys.argv[1], 'rb').read(), {(32, 'crop')})"
+    code = "import sys; from embedder.images import decode_rgb; decode_rgb(open(sys.argv[1], 'rb').read(), at_least=32)"
     done = subprocess.run([sys.executable, "-c", code, photo], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
 
 
 def colour_of(image: Image.Image, format_: str = "PNG", **options: Any) -> tuple[int, ...]:
+    """The colour that a picture of one colour has after being written and decoded."""
+    return one_colour(encoded(image, format_, **options))
+
+
+def one_colour(data: bytes) -> tuple[int, ...]:
     """The colour that a file of one colour is decoded to."""
-    square = decoded(encoded(image, format_, **options))
+    square = decoded(data)
     colours = np.unique(square.reshape(-1, 3), axis=0)
     assert len(colours) == 1
     return tuple(colours[0].tolist())
@@ -182,6 +195,21 @@ def test_colour_modes() -> None:
     palette = Image.new("P", (9, 9), 1)
     palette.putpalette([0, 0, 0, 12, 34, 56])
     assert colour_of(palette) == (12, 34, 56)
+
+
+def test_cmyk_jpeg_as_photoshop_writes_it() -> None:
+    """Both of Adobe's kinds are stored inverted; in YCCK the inks are stored as luma and chroma."""
+    inks = (255 - 100, 127, 255 - 200, 0)  # stored inverted as 100, 128, 200, 255
+    plain = encoded(Image.new("CMYK", (16, 16), inks), "JPEG", quality=100)
+    assert one_colour(plain) == pytest.approx((100, 128, 200), abs=2)
+    ycck = bytearray(plain)
+    ycck[plain.index(b"Adobe") + 11] = 2  # the transform that the APP14 marker tells
+    red, green, blue = (
+        100 + 1.402 * 72,
+        100 - 0.714 * 72,
+        100,
+    )  # from luma 100, chroma 128 and 200 (JFIF 1.02)
+    assert one_colour(bytes(ycck)) == pytest.approx((255 - red, 255 - green, 255 - blue), abs=3)
 
 
 def test_transparency_lies_on_white() -> None:
@@ -205,16 +233,51 @@ def test_sixteen_bit_grey_keeps_its_range(format_: str, dtype: str) -> None:
         assert colour_of(image, format_) == (level,) * 3
 
 
-def test_big_endian_sixteen_bit_tiff() -> None:
-    pixels = struct.pack(">4H", *[200 * 257] * 4)
-    tags = [(256, 3, 2), (257, 3, 2), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 8), (279, 4, 8)]
-    entries = b"".join(
-        struct.pack(">HHI", tag, kind, 1)
-        + (struct.pack(">HH", value, 0) if kind == 3 else struct.pack(">I", value))
-        for tag, kind, value in tags
+def tiff(pixels: bytes, bits: int, photometric: int = 1, order: str = ">") -> bytes:
+    """A 2 x 2 TIFF of one channel."""
+    values = {256: 2, 257: 2, 258: bits, 259: 1, 262: photometric, 273: 8, 279: len(pixels)}
+    body = pixels.ljust(8, b"\0")
+    entries = b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in values.items())
+    mark = b"MM\x00*" if order == ">" else b"II*\x00"
+    return (
+        mark
+        + struct.pack(order + "I", 16)
+        + body
+        + struct.pack(order + "H", len(values))
+        + entries
+        + bytes(4)
     )
-    data = b"MM\x00*" + struct.pack(">I", 16) + pixels + struct.pack(">H", len(tags)) + entries + bytes(4)
-    assert (decoded(data) == 200).all()
+
+
+def test_grey_tiff_of_more_than_eight_bits() -> None:
+    level = 200 * 257
+    assert (decoded(tiff(struct.pack(">4H", *[level] * 4), 16)) == 200).all()
+    assert (decoded(tiff(struct.pack("<4H", *[level] * 4), 16, order="<")) == 200).all()
+    assert (decoded(tiff(struct.pack("<4H", *[level] * 4), 16, photometric=0, order="<")) == 55).all()
+    assert (decoded(tiff(bytes([0x80, 0x08, 0x00] * 2), 12, order="<")) == 2048 * 255 // 4095).all()
+
+
+def png(depth: int, colour: int, pixel: bytes, *chunks: tuple[bytes, bytes], size: int = 3) -> bytes:
+    """A PNG of one colour, with chunks before its pixels."""
+    header = struct.pack(">IIBBBBB", size, size, depth, colour, 0, 0, 0)
+    rows = zlib.compress((b"\0" + pixel * size) * size)
+    written = [(b"IHDR", header), *chunks, (b"IDAT", rows), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in written
+    )
+
+
+def test_sixteen_bit_png_of_every_kind() -> None:
+    grey, red, half = (level.to_bytes(2, "big") for level in (0x4D4D, 0xFE80, 0x8080))
+    zero, full = bytes(2), b"\xff\xff"
+    assert one_colour(png(16, 0, grey)) == (0x4D,) * 3
+    assert one_colour(png(16, 0, grey, (b"tRNS", grey))) == (255,) * 3
+    assert one_colour(png(16, 0, grey, (b"tRNS", zero))) == (0x4D,) * 3
+    assert one_colour(png(16, 2, red + zero + grey)) == (0xFE, 0, 0x4D)
+    assert one_colour(png(16, 4, grey + full)) == (0x4D,) * 3
+    assert one_colour(png(16, 4, zero + half)) == pytest.approx((127,) * 3, abs=1)
+    assert one_colour(png(16, 6, red + zero + grey + zero)) == (255,) * 3
 
 
 def test_an_animation_gives_its_first_frame() -> None:
@@ -251,7 +314,7 @@ def png_header(width: int, height: int) -> bytes:
 )
 def test_what_is_no_image_has_its_reason(data: bytes, reason: str) -> None:
     with pytest.raises(ImageError, match=reason):
-        decode(data, {(SIZE, "squash")})
+        decode(data, {Geometry(SIZE, "squash")})
 
 
 @PILLOW_MAY_WARN
@@ -294,3 +357,141 @@ def test_thumbnails_decode_at_least_what_is_asked_for(format_: str) -> None:
     assert image.mode == "RGB"
     assert 100 <= min(image.size) <= 600
     assert image.width * 3 == image.height * 4
+
+
+Colorants = list[tuple[float, float, float]]
+SRGB: Colorants = [(0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410)]
+DISPLAY_P3: Colorants = [
+    (0.51512, 0.24120, -0.00105),
+    (0.29198, 0.69225, 0.04189),
+    (0.15710, 0.06657, 0.78407),
+]
+SRGB_CURVE = b"para" + struct.pack(
+    ">4xH2x5i", 3, *(round(x * 65536) for x in (2.4, 0.94787, 0.05213, 0.0774, 0.04045))
+)
+
+
+def profile(space: bytes, tags: dict[bytes, bytes], pcs: bytes = b"XYZ ") -> bytes:
+    """An ICC profile of a display (ICC.1:2022, clause 7) with these tags."""
+    table, body, start = b"", b"", 128 + 4 + 12 * len(tags)
+    for name, data in tags.items():
+        padded = data.ljust(-(-len(data) // 4) * 4, b"\0")
+        table += struct.pack(">4sII", name, start + len(body), len(data))
+        body += padded
+    head = struct.pack(">I4x4s4s4s4s12x4s", start + len(body), b"\x04\x20\0\0", b"mntr", space, pcs, b"acsp")
+    head = head.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061)
+    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
+
+
+def rgb_profile(colorants: Colorants) -> bytes:
+    tags = {b"wtpt": xyz(0.9642, 1.0, 0.8249)}
+    for name, colorant in zip("rgb", colorants, strict=True):
+        tags |= {f"{name}XYZ".encode(): xyz(*colorant), f"{name}TRC".encode(): SRGB_CURVE}
+    return profile(b"RGB ", tags)
+
+
+def xyz(*values: float) -> bytes:
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
+
+
+def cmyk_profile() -> bytes:
+    """Of a press whose cyan looks blue, where no ink is white and every other solid ink black."""
+    blue, white, black = (75, 196, 16), (255, 128, 128), (0, 128, 128)  # Lab of sRGB's blue, in 8 bits
+    corners = [white] + [black] * 7 + [blue] + [black] * 7  # two grid points an ink, cyan varying slowest
+    identity = struct.pack(">9i", *(65536 * (i % 4 == 0) for i in range(9)))
+    ramp = bytes(range(256))
+    table = b"".join(bytes(corner) for corner in corners)
+    lut = b"mft1" + struct.pack(">4x3Bx", 4, 3, 2) + identity + ramp * 4 + table + ramp * 3
+    return profile(b"CMYK", {b"A2B0": lut, b"wtpt": xyz(0.9642, 1.0, 0.8249)}, pcs=b"Lab ")
+
+
+SWAPPED = rgb_profile(SRGB[::-1])  # red and blue have changed places
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_colour_profiles_are_applied(format_: str) -> None:
+    best: dict[str, dict[str, Any]] = {"JPEG": {"quality": 100}, "WEBP": {"lossless": True}}
+    options = best.get(format_, {})
+    exact = 3 if format_ == "JPEG" else 0
+    red = Image.new("RGB", (16, 16), (255, 0, 0))
+    assert colour_of(red, format_, icc_profile=SWAPPED, **options) == pytest.approx((0, 0, 255), abs=exact)
+    red_in_p3 = Image.new("RGB", (16, 16), (234, 51, 35))  # what CSS Color 4 says of sRGB's red
+    wide = colour_of(red_in_p3, format_, icc_profile=rgb_profile(DISPLAY_P3), **options)
+    assert wide == pytest.approx((255, 0, 0), abs=6)
+
+
+def test_a_profile_counts_for_each_mode_that_it_describes() -> None:
+    assert colour_of(Image.new("RGBA", (9, 9), (255, 0, 0, 128)), icc_profile=SWAPPED) == (127, 127, 255)
+    palette = Image.new("P", (9, 9), 1)
+    palette.putpalette([0, 0, 0, 255, 0, 0])
+    assert colour_of(palette, icc_profile=SWAPPED) == (0, 0, 255)
+    linear = profile(b"GRAY", {b"kTRC": b"curv" + bytes(8), b"wtpt": xyz(0.9642, 1.0, 0.8249)})
+    assert colour_of(Image.new("L", (9, 9), 55), icc_profile=linear) == pytest.approx((128,) * 3, abs=1)
+    assert colour_of(Image.new("LA", (9, 9), (55, 255)), icc_profile=linear) == pytest.approx(
+        (128,) * 3, abs=1
+    )
+    sixteen = Image.fromarray(np.full((9, 9), 55 * 257, np.uint16))
+    assert colour_of(sixteen, icc_profile=linear) == pytest.approx((128,) * 3, abs=1)
+    cyan = Image.new("CMYK", (9, 9), (255, 0, 0, 0))
+    assert colour_of(cyan, "TIFF") == (0, 255, 255)
+    assert colour_of(cyan, "TIFF", icc_profile=cmyk_profile()) == pytest.approx((0, 0, 255), abs=8)
+    printed = colour_of(cyan, "JPEG", quality=100, icc_profile=cmyk_profile())
+    assert printed == pytest.approx((0, 0, 255), abs=12)
+
+
+@pytest.mark.parametrize(
+    "icc",
+    [
+        rgb_profile(SRGB),
+        SWAPPED[:200],
+        SWAPPED[:-40],
+        b"garbage" * 60,
+        bytes(4000),
+        rgb_profile([(0.0, 0.0, 0.0)] * 3),
+        profile(b"RGB ", {}),
+        profile(b"GRAY", {b"kTRC": b"curv" + bytes(8)}),
+        cmyk_profile(),
+        SWAPPED.replace(b"mntr", b"link"),
+        SWAPPED + bytes(5 << 20),
+    ],
+    ids=["srgb", "cut", "short", "garbage", "zeros", "black", "empty", "grey", "cmyk", "link", "huge"],
+)
+def test_profiles_that_say_nothing_leave_the_pixels_alone(icc: bytes) -> None:
+    image = noise(60, 40)
+    assert np.array_equal(decoded(encoded(image, "TIFF", icc_profile=icc)), squashed(image))
+
+
+def test_large_pictures_are_converted_in_strips_to_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = noise(70, 50)
+    sixteen = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+    palette = image.quantize(40)
+    files = [encoded(image, icc_profile=SWAPPED), encoded(sixteen, transparency=771), encoded(palette, "GIF")]
+    files += [encoded(image.convert(mode), "TIFF") for mode in ("CMYK", "LA", "RGBA", "1", "L", "LAB")]
+    whole = [decoded(data) for data in files]
+    monkeypatch.setattr("embedder.colours._STRIP_PIXELS", 200)
+    for data, expected in zip(files, whole, strict=True):
+        assert np.array_equal(decoded(data), expected)
+
+
+def test_a_jpeg_too_large_for_memory_is_decoded_half_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = noise(400, 300)
+    data = encoded(image, "JPEG", quality=95)
+    whole = decoded(data)
+    monkeypatch.setattr("embedder.images.MAX_PICTURE_BYTES", 300_000)
+    assert not np.array_equal(decoded(data), whole)
+    assert abs(decoded(data).astype(int) - whole).mean() < 2
+    picture = decode(data, {Geometry(SIZE, "squash")})
+    assert (picture.width, picture.height) == (400, 300)
+    with pytest.raises(ImageError, match=r"too many pixels: 400 x 300 take 0 MB"):
+        decode(encoded(image), {Geometry(SIZE, "squash")})
+    monkeypatch.setattr("embedder.images.MAX_PICTURE_BYTES", 100_000)
+    with pytest.raises(ImageError, match="too many pixels: 200 x 150"):
+        decode(data, {Geometry(SIZE, "squash")})
+
+
+def test_scans_without_end_are_refused() -> None:
+    data = encoded(noise(40, 30), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    assert decoded(data[:-2] + data[last:]).any()
+    with pytest.raises(ImageError, match="scans in a progressive JPEG"):
+        decoded(data[:-2] + data[last:-2] * 300 + b"\xff\xd9")

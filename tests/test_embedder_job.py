@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +19,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedder.errors import RecipeError, SourceError
-from embedder.images import Geometry, Picture, decode
-from embedder.job import EmbedReport, JobSettings, embed
+from embedder.geometry import Geometry
+from embedder.images import Picture, decode
+from embedder.job import embed
 from embedder.recipe import Recipe
+from embedder.report import EmbedReport
+from embedder.settings import JobSettings
+from embedder.sources import open_source, sample_entries
 from store import FeatureStore
 from store.errors import StoreError, StoreWriteError
+from store.processes import this_machine
 from store.space import part_files
 from store.verify import verify
 
@@ -275,7 +283,7 @@ def test_one_run_decodes_once_for_all_recipes(
     monkeypatch.setattr("embedder.pipeline.decode", counting)
     report = embed(photos, bank, [SMALL, MAX, LARGER], settings=JobSettings(batch_size=3))
     assert counts(report) == (8, 0, 0, 0)
-    assert asked == [{(32, "squash"), (48, "crop")}] * 8
+    assert asked == [{Geometry(32, "squash"), Geometry(48, "crop")}] * 8
     assert fake_engine.pictures == 24
     for recipe in (SMALL, MAX, LARGER):
         check_bank(bank, photos, fake_engine, recipe)
@@ -490,11 +498,16 @@ def test_limits_that_cannot_be_read(photos: Path, bank: Path, fake_engine: FakeE
     assert not bank.exists()
 
 
-def test_only_the_first_images(photos: Path, bank: Path, fake_engine: FakeEngines) -> None:
-    report = embed(photos, bank, SMALL, settings=JobSettings(limit=3))
-    assert counts(report) == (3, 0, 0, 0)
-    assert check_bank(bank, photos, fake_engine)["key"].tolist() == ["cats/0.jpg", "cats/2.jpg", "cats/4.jpg"]
-    assert counts(embed(photos, bank, SMALL)) == (5, 3, 0, 0)
+def test_a_limit_draws_images_and_the_next_one_adds_to_them(
+    photos: Path, bank: Path, fake_engine: FakeEngines
+) -> None:
+    assert counts(embed(photos, bank, SMALL, settings=JobSettings(limit=3))) == (3, 0, 0, 0)
+    assert counts(embed(photos, bank, SMALL, settings=JobSettings(limit=5))) == (2, 3, 0, 0)
+    assert len(check_bank(bank, photos, fake_engine)) == 5
+    drawn = [entry.key for entry in sample_entries(open_source(photos).entries, 5, seed=0)]
+    assert sorted(FeatureStore(bank).images()["key"]) == drawn
+    other = embed(photos, bank, SMALL, settings=JobSettings(limit=5, seed=1))
+    assert other.embedded > 0
 
 
 def test_another_folder_of_the_same_name_is_refused(
@@ -530,6 +543,64 @@ def test_two_sources_share_vectors(photos: Path, bank: Path, fake_engine: FakeEn
     assert report.embedded == fake_engine.pictures == 0
     images = FeatureStore(bank).images()
     assert images["source"].value_counts().to_dict() == {"photos": 8, "cats": 4}
+
+
+def test_writers_at_once_share_the_work(
+    photos: Path,
+    bank: Path,
+    fake_engine: FakeEngines,
+    write_photo: WritePhoto,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("embedder.units.UNIT_ENTRIES", 4)
+    monkeypatch.setattr("embedder.run.LOOK_AGAIN_S", 0.01)
+    for number in range(8, 60):
+        write_photo(photos / "cats" / f"{number}.jpg", number)
+    embed(photos, bank, SMALL, settings=JobSettings(limit=1))
+    fake_engine.batches.clear()
+    together = threading.Barrier(3)
+    fake_engine.before_batch = lambda count: time.sleep(0.002 * count)
+
+    def write(_: int) -> EmbedReport:
+        together.wait()
+        return embed(photos, bank, SMALL, settings=JobSettings(batch_size=2, workers=1))
+
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(pool.map(write, range(3)))
+    assert sum(fake_engine.batches) == 59  # not one picture twice
+    assert sum(report.embedded for report in reports) == 59
+    assert all(report.embedded + report.skipped == 60 for report in reports)  # and each says that all is done
+    assert len(check_bank(bank, photos, fake_engine)) == 60
+    assert not list((bank / "cache").rglob("claims/*/*/*"))
+
+
+def test_the_work_of_a_dead_writer_is_taken_over(photos: Path, bank: Path, fake_engine: FakeEngines) -> None:
+    embed(photos, bank, SMALL, settings=JobSettings(limit=1))
+    claims = bank / "cache" / "claims" / SMALL.freeze("random-0").space / "photos"
+    (claims / "first.0").write_text(f"{this_machine()} {2**22 + 1}")  # no process has this number
+    assert embed(photos, bank, SMALL).embedded == 7
+    assert not list(claims.iterdir())
+
+
+def test_work_that_another_one_finishes_meanwhile_is_waited_for(
+    photos: Path, bank: Path, fake_engine: FakeEngines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is alive at first; then its writer has gone, and what it left undone is done."""
+    embed(photos, bank, SMALL, settings=JobSettings(limit=1))
+    claim = bank / "cache" / "claims" / SMALL.freeze("random-0").space / "photos" / "first.0"
+    claim.write_text("another-machine 1")
+    looks = 0
+
+    def look_again(seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        assert seconds > 0
+        if looks == 3:
+            claim.unlink()
+
+    monkeypatch.setattr("embedder.run.time.sleep", look_again)
+    assert embed(photos, bank, SMALL).embedded == 7
+    assert looks == 3
 
 
 def test_a_table_brings_its_labels(photos: Path, bank: Path, fake_engine: FakeEngines) -> None:

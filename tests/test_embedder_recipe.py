@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from embedder.backbones import BACKBONES
 from embedder.errors import RecipeError, UnknownBackboneError
+from embedder.geometry import Geometry
 from embedder.recipe import DTYPES, FITS, POOLINGS, PRECISIONS, FrozenRecipe, Recipe
 
 recipes = st.builds(
@@ -44,11 +45,11 @@ def test_freezing_fills_in_the_backbones_own_values() -> None:
     frozen = Recipe("xception").freeze("sha256-1234")
     assert (frozen.backbone, frozen.image_size, frozen.weights) == ("Xception", 299, "sha256-1234")
     assert (frozen.color_order, frozen.mean, frozen.scale) == ("rgb", (127.5,) * 3, (127.5,) * 3)
-    assert frozen.geometry == (299, "squash")
+    assert frozen.geometry == Geometry(299, "squash")
     assert not frozen.is_random
     other = Recipe("ResNet50", image_size=160, fit="crop").freeze("random-3")
     assert (other.color_order, other.mean) == ("bgr", (103.939, 116.779, 123.68))
-    assert other.geometry == (160, "crop")
+    assert other.geometry == Geometry(160, "crop")
     assert other.is_random
 
 
@@ -67,6 +68,7 @@ OTHER_VALUES: dict[str, Any] = {
     "dtype": "float16",
     "augment": "flip",
     "views": 2,
+    "scores": True,
 }
 
 
@@ -99,7 +101,7 @@ def test_the_seed_matters_only_through_the_weights() -> None:
     ("setting", "value", "told"),
     [
         ("pooling", "average", "Did you mean avg"),
-        ("pooling", "none", "expected avg, max"),
+        ("pooling", "maps", "expected avg, max, none"),
         ("fit", "sqash", "Did you mean squash"),
         ("precision", "bfloat", "Did you mean bfloat16"),
         ("precision", "float16", "expected float32, bfloat16"),
@@ -108,11 +110,55 @@ def test_the_seed_matters_only_through_the_weights() -> None:
         ("image_size", 2049, "expected 32 to 2048"),
         ("image_size", -1, "expected 32 to 2048"),
         ("image_size", 0, "expected 32 to 2048"),
+        (
+            "preprocessing",
+            "imagenet",
+            r"raw \(0 to 255\), unit \(0 to 1\), symmetric \(-1 to 1\), caffe, torch",
+        ),
     ],
 )
 def test_values_that_do_not_exist_are_refused(setting: str, value: Any, told: str) -> None:
     with pytest.raises(RecipeError, match=told):
         Recipe("ResNet50", **{setting: value})
+
+
+@pytest.mark.parametrize(
+    ("said", "as_one_expects"),
+    [
+        ("raw", "EfficientNetB0"),
+        ("symmetric", "Xception"),
+        ("caffe", "VGG16"),
+        ("torch", "DenseNet121"),
+        ("resnet-50", "ResNet152"),
+    ],
+)
+def test_preprocessing_can_be_said(said: str, as_one_expects: str) -> None:
+    frozen = Recipe("MobileNetV2", preprocessing=said).freeze("sha256-1234")
+    other = Recipe(as_one_expects).freeze("sha256-1234")
+    assert (frozen.color_order, frozen.mean, frozen.scale) == (other.color_order, other.mean, other.scale)
+    assert frozen.preprocessing == other.preprocessing
+    assert Recipe("MobileNetV2", preprocessing="symmetric").freeze("w") == Recipe("MobileNetV2").freeze("w")
+
+
+def test_a_preprocessing_without_a_name() -> None:
+    frozen = dataclasses.replace(Recipe("VGG16").freeze("sha256-1234"), mean=(1.0, 2.0, 3.0))
+    with pytest.raises(RecipeError, match=rf"{frozen.space} has no name"):
+        _ = frozen.preprocessing
+
+
+def test_class_scores_are_a_space_of_their_own_and_leave_other_recipes_alone() -> None:
+    plain = Recipe("VGG16").freeze("sha256-1234")
+    scores = Recipe("VGG16", scores=True, image_size=224).freeze("sha256-1234")
+    assert "scores" not in plain.to_dict()
+    assert scores.to_dict() == plain.to_dict() | {"scores": True}
+    assert FrozenRecipe.from_dict(scores.to_dict()) == scores
+    assert scores.space != plain.space
+
+
+@pytest.mark.parametrize("setting", [{"layer": "block5_conv1"}, {"pooling": "none"}, {"image_size": 96}])
+def test_class_scores_are_those_of_the_whole_backbone(setting: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match="the whole VGG16 at 224 pixels"):
+        Recipe("VGG16", scores=True, **setting)
 
 
 def test_an_unknown_backbone_is_refused_at_once() -> None:
@@ -125,7 +171,7 @@ def test_an_unknown_backbone_is_refused_at_once() -> None:
     [
         ({"interpolation": "cubic"}, "interpolation"),
         ({"resize": "pillow-bicubic"}, "pillow-bicubic"),
-        ({"augment": "flip", "views": 2}, "flip"),
+        ({"augment": "flip"}, "1 views by flip"),
         ({"views": 2}, "Upgrade"),
     ],
 )

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import fsspec
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embedder import Recipe, embed
+from embedder.entries import key_of
 from embedder.errors import ImageError, SourceError
-from embedder.sources import Entry, Source, files_as_entries, key_of, open_source, path_of, read_entry
+from embedder.folder_source import file_below
+from embedder.sources import (
+    Entry,
+    Source,
+    files_as_entries,
+    may_be_there,
+    open_source,
+    read_entry,
+    reader_at,
+    sample_entries,
+)
+from embedder.thumbnails import thumbnails
+from store import FeatureStore
 
 if TYPE_CHECKING:
-    from tests.conftest import WritePhoto
+    from tests.conftest import FakeEngines, WritePhoto
 
 any_bytes_names = pytest.mark.skipif(
     sys.platform != "linux", reason="file names need not be UTF-8 on Linux only"
@@ -54,7 +71,7 @@ def test_a_folder_is_listed_to_any_depth_in_order_of_keys(tmp_path: Path) -> Non
         status = (tmp_path / entry.key).stat()
         assert (entry.bytes, entry.mtime) == (status.st_size, status.st_mtime_ns)
         assert read_entry(entry) == entry.key.encode()
-        assert path_of(source.location, entry.key) == entry.path
+        assert file_below(source.location, entry.key) == entry.path
 
 
 def test_hidden_files_are_passed_over_and_others_counted(tmp_path: Path) -> None:
@@ -111,7 +128,7 @@ def test_names_of_any_bytes_get_their_own_reversible_keys(tmp_path: Path) -> Non
     assert sorted(map(read_entry, source.entries)) == sorted(names)
     for entry in source.entries:
         entry.key.encode("utf-8")
-        assert path_of(source.location, entry.key) == entry.path
+        assert file_below(source.location, entry.key) == entry.path
         assert entry.key == key_of(read_entry(entry))
 
 
@@ -123,14 +140,14 @@ def test_keys_are_distinct_and_reversible(names: list[bytes]) -> None:
     written = [key_of(name) for name in names]
     assert len(set(written)) == len(names)
     for name, key in zip(names, written, strict=True):
-        assert os.fsencode(path_of("/", key)) == b"/" + name
+        assert os.fsencode(file_below("/", key)) == b"/" + name
         if name.isascii() and b"\\" not in name:
             assert key == name.decode()
 
 
 @pytest.mark.parametrize("folder", ["missing", "a/b/missing"])
 def test_a_missing_folder(tmp_path: Path, folder: str) -> None:
-    with pytest.raises(SourceError, match=rf"there is no folder or table at .*{folder}"):
+    with pytest.raises(SourceError, match=rf"there is no folder, table or archive at .*{folder}"):
         open_source(tmp_path / folder)
 
 
@@ -149,18 +166,169 @@ def test_a_file_is_no_source(tmp_path: Path) -> None:
             open_source(tmp_path / name)
 
 
-def test_a_folder_that_cannot_be_listed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    touch(tmp_path, "a.jpg", "locked/b.jpg")
+@pytest.fixture
+def refuse_to_list(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes folders of this name another user's; root could list them all the same."""
     scandir = os.scandir
 
-    def refusing(path: bytes) -> object:
-        if path.endswith(b"locked"):
-            raise PermissionError(13, "Permission denied", path)
-        return scandir(path)
+    def refuse(name: str) -> None:
+        def refusing(path: bytes) -> object:
+            if path.endswith(name.encode()):
+                raise PermissionError(13, "Permission denied", path)
+            return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", refusing)
-    with pytest.raises(SourceError, match="locked cannot be listed: Permission denied"):
-        open_source(tmp_path)
+        monkeypatch.setattr(os, "scandir", refusing)
+
+    return refuse
+
+
+def test_a_folder_below_that_cannot_be_listed_is_a_note(
+    tmp_path: Path, refuse_to_list: Callable[[str], None]
+) -> None:
+    touch(tmp_path, "a.jpg", "locked/b.jpg", "open/c.jpg", "open/locked/d.jpg")
+    assert open_source(tmp_path).complete
+    refuse_to_list("locked")
+    source = open_source(tmp_path)
+    assert keys(source) == ["a.jpg", "open/c.jpg"]
+    assert not source.complete
+    assert source.notes == (
+        f"2 folders could not be listed: {tmp_path}/locked (Permission denied), "
+        f"{tmp_path}/open/locked (Permission denied).",
+    )
+
+
+def test_a_folder_that_cannot_be_listed_is_said(
+    tmp_path: Path, refuse_to_list: Callable[[str], None]
+) -> None:
+    touch(tmp_path, "photos/locked/b.jpg")
+    refuse_to_list("locked")
+    with pytest.raises(SourceError, match=r"no image in .*photos: 1 folder could not be listed.*locked"):
+        open_source(tmp_path / "photos")
+    refuse_to_list("photos")
+    with pytest.raises(SourceError, match="photos cannot be listed: Permission denied"):
+        open_source(tmp_path / "photos")
+
+
+def test_a_link_into_a_folder_that_may_not_be_entered_is_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a.jpg")
+    (tmp_path / "link.jpg").symlink_to("/elsewhere")
+    status = os.stat
+
+    def refusing(path: str | bytes | int, **options: bool) -> os.stat_result:
+        if os.fspath(path).endswith(b"link.jpg" if isinstance(path, bytes) else "link.jpg"):  # type: ignore[arg-type]
+            raise PermissionError(13, "Permission denied", path)
+        return status(path, **options)
+
+    monkeypatch.setattr(os, "stat", refusing)
+    assert keys(open_source(tmp_path)) == ["a.jpg", "link.jpg"]
+
+
+def test_odd_names_are_listed_and_read(tmp_path: Path) -> None:
+    names = [
+        "new\nline.jpg",
+        "a" * 251 + ".jpg",
+        " .jpg",
+        "*?[].jpg",
+        "'\".jpg",
+        "\u202e.jpg",
+        "\u00e9.jpg",
+        "e\u0301.jpg",
+    ]
+    touch(tmp_path, *names)
+    source = open_source(tmp_path)
+    assert set(keys(source)) == {name.replace("\\", "\\\\") for name in names}
+    assert {read_entry(entry) for entry in source.entries} == {name.encode() for name in names}
+
+
+def test_a_very_deep_folder_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = "d/" * 1100
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1100):
+        Path("d").mkdir()
+        os.chdir("d")
+    Path("x.jpg").write_bytes(b"deep")
+    os.chdir(tmp_path)
+    try:
+        assert keys(open_source(tmp_path)) == [f"{deep}x.jpg"]
+    finally:  # what clears temporary folders up would not get so deep
+        Path(deep, "x.jpg").unlink()
+        for depth in range(1100, 0, -1):
+            Path("d/" * depth).rmdir()
+
+
+def test_a_file_that_vanishes_or_changes_after_it_was_listed(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    gone, changed, device = open_source(tmp_path).entries
+    (tmp_path / "a.jpg").unlink()
+    (tmp_path / "b.jpg").write_bytes(b"longer than it was")
+    (tmp_path / "c.jpg").unlink()
+    (tmp_path / "c.jpg").symlink_to("/dev/zero")
+    with pytest.raises(ImageError, match="there is no such file"):
+        read_entry(gone)
+    assert read_entry(changed) == b"longer than it was"
+    with pytest.raises(ImageError, match="not a regular file"):
+        read_entry(device)
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar", "tar.gz", "url"])
+def test_a_job_embeds_every_kind_once(
+    photos: Path, tmp_path: Path, fake_engine: FakeEngines, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    spec = str(photos)
+    if kind == "zip":
+        spec = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "photos")
+    elif kind.startswith("tar"):
+        form = "gztar" if kind == "tar.gz" else "tar"
+        spec = shutil.make_archive(str(tmp_path / "packed"), form, tmp_path, "photos")
+    elif kind == "url":
+        spec = "memory://photos"
+        fsspec.filesystem("memory").put(str(photos), "/photos", recursive=True)
+    recipe = Recipe("ResNet50", weights="none", image_size=32)
+    assert embed(spec, tmp_path / "x.embank", recipe).embedded == 8
+    store = FeatureStore(tmp_path / "x.embank")
+    assert store.images()["folder"].tolist() == ["cats"] * 4 + ["dogs"] * 4
+    assert None not in thumbnails(store, store.images())
+
+    def refuse(entry: Entry) -> bytes:
+        raise AssertionError(f"{entry} was read again")
+
+    monkeypatch.setattr("embedder.pipeline.read_entry", refuse)
+    again = embed(spec, tmp_path / "x.embank", recipe)
+    assert (again.embedded, again.skipped) == (0, 8)
+
+
+def test_a_sample_is_random_seeded_and_stable() -> None:
+    entries = [Entry(f"{folder}/{number}.jpg", "", 0, 0) for folder in "abcd" for number in range(100)]
+    ten, twenty = (sample_entries(entries, limit, seed=1) for limit in (10, 20))
+    assert len(ten) == 10
+    assert ten == sorted(ten, key=lambda entry: entry.key)
+    assert set(ten) < set(twenty)
+    assert ten != sample_entries(entries, 10, seed=2)
+    assert {entry.key[0] for entry in twenty} == set("abcd")
+    assert sample_entries(entries, 400, seed=1) == sample_entries(entries, None, seed=1) == entries
+    fewer = [entry for entry in entries if entry in twenty or entry.key.startswith("a")]
+    assert sample_entries(fewer, 20, seed=1) == twenty
+
+
+def test_the_way_back_from_a_store_to_an_image(tmp_path: Path) -> None:
+    touch(tmp_path, "photos/a b/1.jpg", "photos/back\\slash.jpg")
+    (tmp_path / "list.csv").write_text("path\nphotos/a b/1.jpg\n")
+    for spec in (tmp_path / "photos", tmp_path / "list.csv"):
+        source = open_source(spec)
+        read = reader_at(source.location)
+        assert [read(entry.key) for entry in source.entries] == [
+            read_entry(entry) for entry in source.entries
+        ]
+        with pytest.raises(ImageError, match="there is no such file"):
+            read("other.jpg")
+    for location in ("tfds:beans", "https://host/a.zip"):
+        with pytest.raises(ImageError, match="only be had with all others"):
+            reader_at(location)("train/000000")
+        assert may_be_there(location)
+    assert may_be_there(str(tmp_path / "photos"))
+    assert not may_be_there(str(tmp_path / "moved"))
 
 
 def test_what_cannot_be_read_has_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +392,9 @@ def test_a_table_names_images_and_brings_labels(tmp_path: Path, table: pd.DataFr
     source = open_source(write_table(table, tmp_path / f"list{suffix}"))
     assert keys(source) == ["a.jpg", "b/1.jpg", "b/2.jpg"]
     assert [read_entry(entry) for entry in source.entries] == [b"a.jpg", b"b/1.jpg", b"b/2.jpg"]
-    assert [path_of(source.location, key) for key in keys(source)] == [entry.path for entry in source.entries]
+    assert [file_below(source.location, key) for key in keys(source)] == [
+        entry.path for entry in source.entries
+    ]
     assert source.labels is not None
     assert (source.labels.on, source.labels.source) == ("key", "list")
     labels = source.labels.table.set_index("key").sort_index()

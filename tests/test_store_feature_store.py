@@ -110,7 +110,7 @@ def test_the_summary_counts_them(path: Path) -> None:
     assert (summary["images"], summary["errors"]) == (5, 1)
     assert summary["sources"]["photos"] == {"images": 3, "errors": 1, "gone": 1, "location": "/photos"}
     assert summary["sources"]["wild"] == {"images": 2, "errors": 0, "gone": 0, "location": "/wild"}
-    space = {"rows": 3, "dim": 3, "dtype": "float32", "parts": 2, "recipe": RECIPE}
+    space = {"rows": 3, "dim": 3, "dtype": "float32", "parts": 2, "recipe": RECIPE, "canaries": []}
     assert summary["spaces"] == {space_id(RECIPE): space}
     assert summary["bytes"] == sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 

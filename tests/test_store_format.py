@@ -14,6 +14,7 @@ import pytest
 import xxhash
 
 from store import FeatureStore, StoreWriter
+from store.canaries import Canary, write_canary
 from store.columns import hashes_from_hex
 from store.commit import commit_file
 from store.labels import make_label_table
@@ -167,7 +168,10 @@ def test_names_are_as_the_specification_says(path: Path) -> None:
         "space": "spaces/*", "part": "spaces/*/0*", "listing file": "sources/*/*", "label table file": "labels/*/*",
         "source, label table": "[sl][oa]*/*",
     }  # fmt: skip
-    assert patterns.keys() == {*places, "temporary file"}
+    assert patterns.keys() == {*places, "temporary file", "canary"}
+    space = next((path / "spaces").iterdir())
+    write_canary(space, Canary({"engine": "any"}, 1, 1.0, 1.0))
+    places["canary"] = "spaces/*/c*"
     for kind, place in places.items():
         found = [entry.name for entry in path.glob(place)]
         assert found

@@ -156,13 +156,18 @@ def test_what_is_not_a_plain_array_in_this_file_is_refused(
     tmp_path: Path, build: Callable[[h5py.File, Path], None]
 ) -> None:
     other, path = tmp_path / "other.h5", tmp_path / "x.h5"
+    names = (
+        "'x'" if build is not _external_link else "a message 0x02"
+    )  # it makes the root a group of a new style
     other.write_bytes(build_image({"x": SECRET}, {}))
     with h5py.File(path, "w") as file:
         _say(file, {"format": 1})
         build(file, other)
     for source in (path, path.read_bytes()):
         with (
-            pytest.raises(StoreFormatError, match=r"x\.h5 is damaged or is not a file of this store \(.*'x'"),
+            pytest.raises(
+                StoreFormatError, match=rf"x\.h5 is damaged or is not a file of this store \(.*{names}"
+            ),
             open_image(source, path) as file,
         ):
             plain_dataset(file, "x", 2, "f4")

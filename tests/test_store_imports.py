@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+import store.foreign_hdf5
 import store.imports
 from store import FeatureStore, StoreError, StoreWriter, export, import_vectors
 from store.listing import OK
@@ -160,6 +165,50 @@ def _linked(folder: Path) -> tuple[Path, None]:
     return folder / "v.h5", None
 
 
+def _endless(folder: Path) -> tuple[Path, None]:
+    """Texts whose heap has an object of no size: HDF5 1.14.6 looks for the next one for ever."""
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        file["features"] = VECTORS
+        file.create_dataset("keys", data=KEYS, dtype=h5py.string_dtype())
+        file.attrs["a"] = "hello"
+    data = bytearray(image.getvalue())
+    size_of_rest = data.index(b"hello") + 16
+    data[size_of_rest : size_of_rest + 8] = bytes(8)
+    (folder / "v.h5").write_bytes(data)
+    return folder / "v.h5", None
+
+
+def _vast(folder: Path) -> tuple[Path, None]:
+    with h5py.File(folder / "v.h5", "w") as file:
+        file.create_dataset("features", (1 << 40, 4), "f4", chunks=(64, 4))
+        file["keys"] = ["a"]
+    return folder / "v.h5", None
+
+
+def _vast_member(folder: Path) -> tuple[Path, None]:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": (1 << 40, 1 << 10)}
+    )
+    with zipfile.ZipFile(folder / "v.npz", "w") as archive:
+        archive.writestr("features.npy", header.getvalue())
+    return folder / "v.npz", None
+
+
+def _broken_member(folder: Path) -> tuple[Path, None]:
+    np.savez_compressed(folder / "v.npz", features=np.zeros((1000, 4)), keys=np.array(["a"]))
+    data = bytearray((folder / "v.npz").read_bytes())
+    data[60:90] = bytes(30)
+    (folder / "v.npz").write_bytes(data)
+    return folder / "v.npz", None
+
+
+def _pipe(folder: Path) -> tuple[Path, None]:
+    os.mkfifo(folder / "v.npy")
+    return folder / "v.npy", None
+
+
 _BAD: dict[str, tuple[Callable[[Path], tuple[Path, Path | str | None]], str]] = {
     "objects": (_objects, r"v\.npy cannot be read as plain arrays: it holds Python objects"),
     "link": (_linked, r"v\.h5 has several arrays: it has none"),
@@ -182,6 +231,11 @@ _BAD: dict[str, tuple[Callable[[Path], tuple[Path, Path | str | None]], str]] = 
     "not npy": (_raw("v.npy", b"no array"), r"v\.npy cannot be read"),
     "not zip": (_raw("v.npz", b"PK\x03\x04 no"), r"v\.npz cannot be read"),
     "not hdf": (_raw("v.h5", b"no"), r"v\.h5 cannot be read"),
+    "endless": (_endless, r"v\.h5(: the HDF5 library stood still on it| cannot be read)"),
+    "vast": (_vast, r"'features' says that it has 17,592,186,044,416 bytes, far more than the file"),
+    "vast member": (_vast_member, r"v\.npz cannot be read as plain arrays"),
+    "broken member": (_broken_member, r"v\.npz cannot be read as plain arrays"),
+    "pipe": (_pipe, r"v\.npy is no file"),
     "missing": (lambda folder: (folder / "none.npy", None), r"there is no file .*none\.npy"),
 }  # fmt: skip
 
@@ -190,9 +244,42 @@ _BAD: dict[str, tuple[Callable[[Path], tuple[Path, Path | str | None]], str]] = 
 def test_what_does_not_fit_is_said_in_a_sentence_and_nothing_is_made(tmp_path: Path, case: str) -> None:
     make, sentence = _BAD[case]
     vectors, keys = make(tmp_path)
-    with pytest.raises(StoreError, match=sentence):
-        import_vectors(tmp_path / "s.embank", vectors, keys)
+    with pytest.raises(StoreError, match=sentence) as refused:
+        import_vectors(tmp_path / "s.embank", vectors, keys, patience_s=4)
+    assert "\n" not in str(refused.value)
     assert not (tmp_path / "s.embank").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        (
+            "import time; time.sleep(600)",
+            r"v\.h5: the HDF5 library stood still on it for 0\.5 seconds and was stopped",
+        ),
+        ("import os; os.close(1); import time; time.sleep(600)", "stood still"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            r"v\.h5: the HDF5 library crashed on it \(SIGSEGV\)",
+        ),
+        ("import sys; sys.exit(7)", r"crashed on it \(status 7\)"),
+    ],
+    ids=["hangs", "hangs without a word", "crashes", "fails"],
+)
+def test_a_library_that_hangs_or_crashes_takes_only_a_child_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, sentence: str
+) -> None:
+    vectors = _save(tmp_path / "v.h5", keys=np.array(KEYS))
+    monkeypatch.setattr(store.foreign_hdf5, "_CHILD", [sys.executable, "-c", script])
+    with pytest.raises(StoreError, match=sentence):
+        import_vectors(tmp_path / "s.embank", vectors, patience_s=0.5)
+
+
+def test_a_child_that_shows_signs_of_life_has_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = _save(tmp_path / "v.h5", keys=np.array(KEYS))
+    script = "import time\nfor _ in range(8): print('.', end='', flush=True); time.sleep(0.5)"
+    monkeypatch.setattr(store.foreign_hdf5, "_CHILD", [sys.executable, "-c", script])
+    assert import_vectors(tmp_path / "s.embank", vectors, patience_s=3).new == 3
 
 
 def test_a_source_of_real_images_is_not_mixed_with(tmp_path: Path) -> None:

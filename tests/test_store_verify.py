@@ -1,6 +1,7 @@
 """Verify finds every damage that a store can take, and none where there is none."""
 
 import io
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from store import FeatureStore, compact, merge, remove_source, remove_space
 from store.columns import hashes_from_hex, pack_strings
 from store.commit import checksum, commit_file, file_checksum
 from store.errors import StoreError, StoreNotFoundError
@@ -311,3 +313,203 @@ def test_a_label_table_that_is_no_parquet_is_found_though_its_checksum_is_right(
 def test_there_must_be_a_store_to_look_at(tmp_path: Path) -> None:
     with pytest.raises(StoreNotFoundError):
         verify(tmp_path / "x.embank")
+
+
+def _change(pattern: str, change: Callable[[bytes], bytes]) -> Callable[[Path], object]:
+    def spoil(path: Path) -> None:
+        file = sorted(path.glob(pattern))[0]
+        file.write_bytes(change(file.read_bytes()))
+
+    return spoil
+
+
+def _flip(what: bytes) -> Callable[[Path], object]:
+    """Flips a bit of the first part, in the first byte of `what`."""
+
+    def change(data: bytes) -> bytes:
+        at = data.index(what)
+        return data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :]
+
+    return _change(_PART, change)
+
+
+def _commit(
+    pieces: Callable[[Path], bytes], place: str = f"spaces/{SPACE}", stem: str = "000007-00000000"
+) -> Any:
+    return lambda path: commit_file(
+        path / place, stem, ".parquet" if "labels" in place else ".h5", pieces(path)
+    )
+
+
+def _remove(pattern: str, which: int = 0) -> Callable[[Path], object]:
+    return lambda path: sorted(path.glob(pattern))[which].unlink()
+
+
+def _move(pattern: str, place: str) -> Callable[[Path], object]:
+    return lambda path: sorted(path.glob(pattern))[0].rename(path / place)
+
+
+def _unsealed(path: Path) -> bytes:
+    """A part whose name fits, and whose seal does not."""
+    return part_image(_rows("x"), RECIPE)[:-1] + b"?"
+
+
+def _foreign_store(path: Path) -> bytes:
+    other = StoreWriter(path.parent / "other.embank")
+    return other.commit_part(OTHER | {"image_size": 96}, _rows("x")).read_bytes()
+
+
+def _directory_like_a_part(path: Path) -> None:
+    (path / f"spaces/{SPACE}/000009-00000000-{'0' * 32}.h5").mkdir()
+
+
+def _cut_listing(path: Path) -> bytes:
+    table = _listing("x").drop(columns=SPACE).assign(listed=1)
+    return listing_image(Listing("photos", "/p", table), []).replace(b'"spaces"', b'"SPACES"')
+
+
+def _unreadable(path: Path) -> None:
+    sorted(path.glob(_PART))[0].chmod(0)
+
+
+_PART, _LISTING, _TABLE = f"spaces/{SPACE}/0*.h5", "sources/photos/*.h5", "labels/coat/*.parquet"
+_RECIPE_FILE = f"spaces/{SPACE}/recipe.json"
+_ONES = np.ones(8, np.float32).tobytes()
+_SUM, _ANEW = "does not match the checksum in its name", "delete it and embed its source again"
+# What somebody or something may do to a store, where it is found, and what is said of it.
+DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "flipped bit in the vectors": (_flip(_ONES), _PART, _ANEW),
+    "flipped bit in the hashes": (_flip(bytes.fromhex(checksum(b"a"))), _PART, _ANEW),
+    "flipped bit in the keys": (_flip(b"a.jpgb.jpg"), _PART, _ANEW),
+    "flipped bit in what it is": (_flip(b'{"format"'), _PART, _ANEW),
+    "flipped bit in the seal": (_change(_PART, lambda data: data[:-1] + bytes([data[-1] ^ 1])), _PART, _ANEW),
+    "flipped bit in the superblock": (_flip(b"HDF"), _PART, _ANEW),
+    "part cut in its head": (_change(_PART, lambda data: data[:50]), _PART, _ANEW),
+    "part cut in its vectors": (_change(_PART, lambda data: data[:-20]), _PART, _ANEW),
+    "part without its last byte": (_change(_PART, lambda data: data[:-1]), _PART, _ANEW),
+    "part of no bytes": (_change(_PART, lambda data: b""), _PART, _ANEW),
+    "part of zeros": (_change(_PART, lambda data: bytes(len(data))), _PART, _ANEW),
+    "part with bytes after its end": (_change(_PART, lambda data: data + b"more"), _PART, _ANEW),
+    "missing part": (_remove(_PART), "sources/photos", "a part is missing or damaged. Embed the source again"),
+    "missing space": (lambda path: shutil.rmtree(path / "spaces" / SPACE), "sources/photos", "Embed the source again"),
+    "missing listing file": (_remove(_LISTING), "sources/photos", "lost its listing file 1: embed the source again"),
+    "renamed part": (_move(_PART, f"spaces/{SPACE}/mine.h5"), "spaces/*/mine.h5", "give it its name back"),
+    "part under another checksum": (
+        _move(_PART, f"spaces/{SPACE}/000001-00000000-{'0' * 32}.h5"), "spaces/*/*-000*.h5", _SUM
+    ),
+    "part of another space": (
+        lambda path: shutil.move(_parts(path, space_id(OTHER))[0], path / "spaces" / SPACE / "000001-00000000-.h5"),
+        "spaces/*/000001-00000000-.h5", "move it out"
+    ),
+    "part of another store": (_commit(_foreign_store), "spaces/*/000007-*.h5", "belongs to another space, Xception-"),
+    "part whose seal is wrong": (_commit(_unsealed), "spaces/*/000007-*.h5", "embed its source again"),
+    "NaN": (_commit(lambda _: part_image(_rows("x", value=np.nan), RECIPE)), "spaces/*/000007-*.h5", _ANEW),
+    "infinite": (_commit(lambda _: part_image(_rows("x", value=-np.inf), RECIPE)), "spaces/*/000007-*.h5", _ANEW),
+    "other dimensions": (_commit(lambda _: part_image(_rows("x", dim=9), RECIPE)), "spaces/*/000007-*.h5", _ANEW),
+    "no HDF5 under a right checksum": (_commit(lambda _: b"text"), "spaces/*/000007-*.h5", "delete the file"),
+    "directory named like a part": (_directory_like_a_part, "spaces/*/000009-*", "is a directory"),
+    "pipe named like a part": (
+        lambda path: os.mkfifo(path / f"spaces/{SPACE}/000009-00000000-{'0' * 32}.h5"), "spaces/*/000009-*", "is a pipe"
+    ),
+    "edited recipe": (_change(_RECIPE_FILE, lambda data: data.replace(b"224", b"160")), _RECIPE_FILE, "Delete it"),
+    "recipe of another space": (
+        lambda path: shutil.copy(path / "spaces" / space_id(OTHER) / "recipe.json", path / _RECIPE_FILE),
+        _RECIPE_FILE, "does not fit its space",
+    ),
+    "missing recipe": (_remove(_RECIPE_FILE), _RECIPE_FILE, "writes it anew"),
+    "recipe that is no JSON": (_change(_RECIPE_FILE, lambda data: data[:-1]), _RECIPE_FILE, "writes it anew"),
+    "renamed space": (_move(f"spaces/{SPACE}", "spaces/mine"), "spaces/mine", "give it its name back"),
+    "flipped byte in a listing": (_change(_LISTING, lambda data: data[:-1] + b"?"), _LISTING, _ANEW),
+    "cut listing": (_change(_LISTING, lambda data: data[:99]), _LISTING, _ANEW),
+    "listing of no bytes": (_change(_LISTING, lambda data: b""), _LISTING, _ANEW),
+    "listing that says too little": (_commit(_cut_listing, "sources/photos", "3" * 6), "sources/photos", "delete"),
+    "listing of another source": (
+        _move("sources/photos", "sources/copies"), "sources/copies", "of another source, 'photos': move it there"
+    ),
+    "flipped byte in a label table": (_change(_TABLE, lambda data: data[:-1] + b"?"), _TABLE, "attach the table again"),
+    "cut label table": (_change(_TABLE, lambda data: data[:99]), _TABLE, _SUM),
+    "no label table": (_commit(lambda _: b"PAR1", "labels/coat", "000007"), "labels/coat", "attach the table again"),
+    "stray file in a space": (lambda path: (path / "spaces" / SPACE / "x").write_text(""), "spaces/*/x", "move it out"),
+    "stray file in the store": (lambda path: (path / "notes.txt").write_text(""), "notes.txt", "move it out"),
+    "stray directory in the store": (lambda path: (path / "more").mkdir(), "more", "move it out"),
+    "unreadable part": (_unreadable, _PART, "Check its permissions"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_found_and_what_to_do_is_said(path: Path, kind: str) -> None:
+    spoil, place, sentence = DAMAGE[kind]
+    if kind == "unreadable part" and os.geteuid() == 0:
+        pytest.skip("root reads every file")
+    expected = [file.relative_to(path).as_posix() for file in sorted(path.glob(place))[:1]] or [place]
+    spoil(path)
+    expected += [file.relative_to(path).as_posix() for file in path.glob(place)]
+    blamed = _blamed(path)
+    found = [what for file, what in blamed.items() if file in expected]
+    assert any(sentence in what for what in found), blamed
+    assert all("\n" not in what and what.endswith(".") for what in blamed.values()), blamed
+
+
+def test_there_are_enough_kinds_of_damage() -> None:
+    assert len(DAMAGE) >= 20
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"", "is damaged: expected"),
+        (b"{", "is damaged: expected"),
+        (b'{"format": 2}', "is of format 2, this embank reads formats up to 1. Upgrade"),
+        (None, "it has no embank.json"),
+    ],
+    ids=["empty", "cut", "newer", "missing"],
+)
+def test_damage_of_the_store_itself_is_an_error(path: Path, text: bytes | None, sentence: str) -> None:
+    (path / "embank.json").unlink()
+    if text is not None:
+        (path / "embank.json").write_bytes(text)
+    with pytest.raises(StoreError, match=sentence):
+        verify(path)
+
+
+def _removed(path: Path) -> None:
+    remove_source(path, "photos")
+
+
+def _merged(path: Path) -> None:
+    other = StoreWriter(path.parent / "other.embank")
+    other.commit_part(RECIPE, _rows("xyz"))
+    other.add_to_listing("more", "/m", _listing("xyz"))
+    merge(path, other.path)
+
+
+def _written_over(path: Path) -> None:
+    """Listings and labels that were replaced, and then added to."""
+    writer = StoreWriter(path)
+    for _ in range(3):
+        writer.add_to_listing("photos", "/p", _listing("a"))
+        writer.replace_listing("photos", "/p", _listing("b"))
+    writer.add_to_listing("photos", "/p", _listing("c"))
+    writer.attach_labels(make_label_table("coat", pd.DataFrame({"path": ["a.jpg"], "coat": ["long"]}))[0])
+
+
+def _left_by_the_dead(path: Path) -> None:
+    """What writers that were killed leave: a file half written, a space and a source that were not born."""
+    (path / "spaces" / SPACE / ".tmp-00000000-1-00000000").write_bytes(b"half")
+    (path / "spaces" / "Xception-000000000000").mkdir()
+    (path / "sources" / "new").mkdir()
+    (path / ".trash-00000000").mkdir()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda path: None, compact, _merged, _removed, _written_over, _left_by_the_dead,
+        lambda path: remove_space(path, "Xception"),
+    ],
+    ids=["fresh", "compacted", "merged", "source removed", "written over", "left by the dead", "space removed"],
+)  # fmt: skip
+def test_a_sound_store_is_called_sound(path: Path, act: Callable[[Path], object]) -> None:
+    act(path)
+    assert verify(path).damage == []
+    FeatureStore(path).summary()

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from embedder.job import JobSettings, embed
+from embedder.job import embed
+from embedder.settings import JobSettings
 from store import FeatureStore
 from store.compaction import compact
 from store.verify import verify
@@ -100,6 +101,11 @@ class Crowd:
             self.kills += 1
             self.start(member, function, *arguments)
 
+    def kill_all(self) -> None:
+        """Leaves none running, whatever went wrong."""
+        for process, *_ in self._members.values():
+            process.kill()
+
     def wait(self, members: range) -> None:
         """Waits until these members have come to their own end."""
         for member in members:
@@ -138,13 +144,16 @@ def _content(bank: Path) -> tuple[dict[str, bytes], dict[str, pd.DataFrame]]:
     return dict(zip(images["hash"], (vector.tobytes() for vector in vectors), strict=True)), listings
 
 
-def test_a_crowd_leaves_what_a_single_writer_would(album: tuple[Album, list[Path]], tmp_path: Path) -> None:
+def test_a_crowd_leaves_what_a_single_writer_would(
+    album: tuple[Album, list[Path]], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     photos, folders = album
     single = tmp_path / "single.embank"
     for folder in folders:
         _write(folder, single, tmp_path / "single")
     expected_vectors, expected_listings = _content(single)
     crowd = Crowd(random.Random(3))  # noqa: S311
+    request.addfinalizer(crowd.kill_all)
     rounds, seen = 0, list[int]()
     until = time.monotonic() + SECONDS
     while not rounds or time.monotonic() < until:

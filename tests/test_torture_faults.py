@@ -40,16 +40,20 @@ PHOTOS = 5
 
 @dataclass
 class Fault:
-    """Refuses the call of this number among those that change the disk, or all from it on; counts them."""
+    """Refuses the call of this number among those that change the disk, or all from it on; counts them.
+
+    file: of the store, whose calls are meant. Claims are a courtesy, and have a test of their own.
+    """
 
     number: int
     error: int = 0
     for_good: bool = False
+    file: str = "commit.py"
     calls: list[Call] = field(default_factory=list)
 
     def __call__(self, call: Call) -> None:
         """What `watched` calls before each call."""
-        if call.kind not in KINDS:
+        if call.kind not in KINDS or call.site[0] != self.file:
             return
         self.calls.append(call)
         due = len(self.calls) >= self.number if self.for_good else len(self.calls) == self.number
@@ -106,7 +110,17 @@ def test_the_job_makes_every_call_that_the_commit_module_has(calls: list[Call]) 
     for name, line in sites:
         assert any((kind, ("commit.py", line)) in seen for kind in named[name]), f"{name} at {line}"
     assert {call.kind for call in calls} == KINDS
-    assert {call.site[0] for call in calls} == {"commit.py"}  # nothing else in the store changes the disk
+
+
+def test_nothing_else_in_the_store_changes_the_disk(album: Album, place: Path) -> None:
+    (place / "all").mkdir()
+    calls: list[Call] = []
+    with telling(lambda _: None), watched(place / "all", before=calls.append):
+        run(album.folder, place / "all" / "bank.embank")
+    files = {
+        call.site[0] for call in calls if call.kind != "open"
+    }  # which is to read, or to sync a directory
+    assert files == {"commit.py", "claims.py", "writer.py"}  # the last one removes what is superseded
 
 
 def test_a_call_that_fails_loses_nothing_whichever_it_is(
@@ -133,6 +147,20 @@ def test_a_call_that_fails_loses_nothing_whichever_it_is(
         shutil.rmtree(folder)
     assert failed == {(call.kind, *call.site) for call in calls}
     say(f"{len(every)} faults at {len(calls)} calls from {len(failed)} sites")
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+def test_claims_that_fail_stop_nothing(album: Album, place: Path, for_good: bool) -> None:
+    (place / "calm").mkdir()
+    calm = Fault(0, file="claims.py")
+    _run(album, place / "calm" / "bank.embank", calm)
+    assert {call.kind for call in calm.calls} == {"mkdir", "create", "write"}
+    for number, code in itertools.product(range(1, len(calm.calls) + 1), ERRORS):
+        folder = place / f"{number}-{code}"
+        folder.mkdir()
+        events = _run(album, folder / "bank.embank", Fault(number, code, for_good, file="claims.py"))
+        assert ("refused",) not in events
+        check_finished(folder / "bank.embank", album, Told().take(events, album))
 
 
 def test_files_that_cannot_be_removed_do_no_harm(album: Album, place: Path) -> None:

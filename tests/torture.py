@@ -24,8 +24,9 @@ import pytest
 from numpy.typing import NDArray
 
 from embedder.images import decode
-from embedder.job import JobSettings, embed
+from embedder.job import embed
 from embedder.recipe import FrozenRecipe, Recipe
+from embedder.settings import JobSettings
 from store import FeatureStore, StoreNotFoundError, StoreWriter
 from store.columns import hashes_from_hex, hashes_to_hex
 from store.commit import checksum, file_checksum
@@ -68,7 +69,7 @@ class Album:
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(seed, (34 + seed % 5, 33)).save(path)
         frozen = RECIPE.freeze("random-0")
-        picture = decode(path.read_bytes(), {frozen.geometry}).squares[frozen.geometry]
+        picture = decode(path.read_bytes(), {frozen.geometry}).squares[frozen.geometry][0]
         self.hashes[key] = hash_ = checksum(path.read_bytes())
         vector = _TellingEngine(frozen, 1, lambda _: None)(picture[None])
         self.vectors[hash_] = vector.tobytes()
@@ -117,17 +118,19 @@ def telling(tell: Tell, commit_rows: int = COMMIT_ROWS) -> Iterator[None]:
         tell([("vector", hash_, digest) for hash_, digest in zip(hashes, digests, strict=True)])
         return path
 
-    def listing(real: Callable[..., None]) -> Callable[..., None]:
-        def call(self: StoreWriter, source: str, location: str, table: pd.DataFrame) -> None:
+    def listing(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: StoreWriter, source: str, location: str, table: pd.DataFrame) -> Any:
             rows = [(row["key"], f"{row['hash']} {row['status']}") for _, row in table.iterrows()]
             tell([("list", *row) for row in rows])
-            real(self, source, location, table)
+            result = real(self, source, location, table)
             tell([("listed", *row) for row in rows])
+            return result
 
         return call
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedder.job.open_engine", open_engine)
+        patch.setattr("embedder.run.open_engine", open_engine)
+        patch.setattr("embedder.run.is_known", lambda *_: True)  # a canary's pictures are embedded twice
         patch.setattr("embedder.bank.COMMIT_ROWS", commit_rows)
         patch.setattr(StoreWriter, "commit_part", commit_part)
         patch.setattr(StoreWriter, "add_to_listing", listing(add))

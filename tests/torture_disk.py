@@ -56,7 +56,8 @@ def watched(root: Path, before: Watch = lambda _: None, after: Watch = lambda _:
         return result
 
     def open_(path: Any, flags: int, *rest: Any, **options: Any) -> Any:
-        if not f"{path}{os.sep}".startswith(inside):
+        reads = not flags & os.O_CREAT and not Path(path).is_dir()
+        if reads or not f"{path}{os.sep}".startswith(inside):
             return real["open"](path, flags, *rest, **options)
         call = Call("create" if flags & os.O_CREAT else "open", str(path), site=_site())
         descriptor = watch(call, lambda: real["open"](path, flags, *rest, **options))

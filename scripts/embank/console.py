@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 import time
@@ -109,19 +110,20 @@ def _bar(what: str, unit: str) -> Iterator[Callable[[int, int, str], None]]:
 
 
 def _plain_lines(what: str, unit: str) -> Callable[[int, int, str], None]:
-    started = last = time.monotonic()
+    first: list[tuple[float, int]] = []  # when the count began to move, which may be long after the start
+    last = time.monotonic()
 
     def show(done: int, total: int, remark: str = "") -> None:
         nonlocal last
         now = time.monotonic()
+        if done and not first:
+            first.append((now, done))
         if now - last < _PLAIN_EVERY_S or not done:
             return
         last = now
-        rate = done / (now - started)
-        left = (total - done) / rate
-        say(
-            f"{what}: {done} of {total} {unit}, {rate:.0f} a second, about {left:.0f} s left. {remark}".rstrip()
-        )
+        rate = (done - first[0][1]) / (now - first[0][0] or math.inf)
+        speed = f", {rate:.0f} a second, about {(total - done) / rate:.0f} s left" if rate else ""
+        say(f"{what}: {done} of {total} {unit}{speed}. {remark}".rstrip())
 
     return show
 

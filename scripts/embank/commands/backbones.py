@@ -40,3 +40,4 @@ def _backbones(
         (r["name"], r["dim"], r["size"], r["preprocessing"], "yes" if r["weights_here"] else "") for r in rows
     ]
     print_table("", ["backbone", "dim", "pixels", "preprocessing", "weights here"], cells)
+    print("--backbone also takes a TF-Hub handle (https://…), a SavedModel folder or a .keras file.")

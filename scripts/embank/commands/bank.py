@@ -79,17 +79,31 @@ def _print_summary(store: Path, summary: dict[str, Any]) -> None:
         for id_, s in summary["spaces"].items()
     ]
     print_table("Spaces", ["space", "rows", "dim", "stored as", "made by", "weights"], spaces)
+    canaries = [
+        (id_, c["made_by"]["engine"], c["made_by"]["processor"], c["images"], *_cosines(c))
+        for id_, s in summary["spaces"].items()
+        for c in s["canaries"]
+    ]
+    if canaries:
+        columns = ["space", "engine", "processor", "images", "mean cosine", "worst", "with float32"]
+        print_table("Canaries: banked images that were embedded again", columns, canaries)
     if summary["labels"]:
         tables = [(n, t["rows"], t["on"], ", ".join(t["columns"])) for n, t in summary["labels"].items()]
         print_table("Label tables", ["table", "rows", "joined on", "columns"], tables)
 
 
+def _cosines(canary: dict[str, Any]) -> list[str]:
+    values = (canary["mean"], canary["worst"], canary["float32"])
+    return ["" if value is None else f"{value:.6f}" for value in values]
+
+
 def _making(recipe: dict[str, Any]) -> str:
     """What tells recipes of one backbone apart, such as `224 px squash, avg, float32`."""
     names = ("fit", "layer", "pooling", "precision")
-    return ", ".join(
-        [f"{recipe.get('image_size', '?')} px", *(str(recipe[n]) for n in names if recipe.get(n))]
-    )
+    parts = [f"{recipe.get('image_size', '?')} px", *(str(recipe[n]) for n in names if recipe.get(n))]
+    if recipe.get("augment"):
+        parts.append(f"{recipe['views'] - 1} views of {recipe['augment']}")
+    return ", ".join([*parts, "class scores"] if recipe.get("scores") else parts)
 
 
 def _verify(

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embank.console import print_json, print_table, progress, say
+from embank.console import counted, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
     from embedder import EmbedReport, Recipe
+    from embedder.dry_run import DryRun
+
+_SHOWN_COUNTS = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +27,11 @@ def register(app: typer.Typer) -> None:
 
 def _embed(
     source: Annotated[
-        str, typer.Argument(help="A folder of images, or a .csv/.parquet table with a column path.")
+        str,
+        typer.Argument(
+            help="A folder of images; a .csv, .tsv or .parquet table with a column path; a .zip or .tar (.gz, .bz2, "
+            ".xz); the URL of one of these (https://, s3://, gs://, …); or tfds:NAME[:SPLIT]."
+        ),
     ],
     store: Annotated[Path, typer.Argument(help="The store, NAME.embank; made if it is absent.")],
     backbone: Annotated[list[str], typer.Option(help="A name of `embank backbones`; may repeat.")],
@@ -32,29 +39,59 @@ def _embed(
         list[str] | None,
         typer.Option(help="imagenet (the default), a file, or none (random); once, or once a backbone."),
     ] = None,
-    pooling: Annotated[str, typer.Option(help="avg or max over the feature map.")] = "avg",
+    pooling: Annotated[
+        str, typer.Option(help="avg or max over the feature map, or none: bank the map itself.")
+    ] = "avg",
     layer: Annotated[str | None, typer.Option(help="Cut the backbone at this layer.")] = None,
     image_size: Annotated[int | None, typer.Option(help="Pixels; the backbone's own by default.")] = None,
     fit: Annotated[str, typer.Option(help="How pictures become square: squash, crop or pad.")] = "squash",
     precision: Annotated[str, typer.Option(help="Of the arithmetic: float32 or bfloat16.")] = "float32",
     dtype: Annotated[str, typer.Option(help="Of the stored vectors: float32 or float16.")] = "float32",
+    preprocessing: Annotated[
+        str | None,
+        typer.Option(
+            help="What a model of your own expects: raw, unit, symmetric, caffe, torch, or a backbone's name."
+        ),
+    ] = None,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Bank ImageNet class scores, not features.")
+    ] = False,
+    augment: Annotated[
+        str | None, typer.Option(help="Bank augmented views too, such as flip,rotation=40,zoom=0.2.")
+    ] = None,
+    views: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, help="Augmented views of each image, beside the image itself."),
+    ] = None,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option(help="Write a picture of some augmented views, SHEET.png, and embed nothing."),
+    ] = None,
     engine: Annotated[str, typer.Option(help="auto, openvino or keras.")] = "auto",
     batch_size: Annotated[
         int, typer.Option(min=1, max=4096, help="Images that the engine takes at once.")
     ] = 16,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Threads that read and decode.")
+        int | None, typer.Option(min=1, max=1024, help="Threads that read and decode; one a processor.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Threads of the engine; one a processor.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="What the store calls this source.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N images.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only N images, drawn by --seed.")] = None,
     max_failures: Annotated[
         str | None, typer.Option(help="End with exit 1 after more bad images than N or P%.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of random weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of random weights and of the images of --limit.")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing: say what there is to do, and how long it takes.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Embed a source into a store, committing as it goes; what is banked already is skipped."""
     from embedder import JobSettings, Recipe, RecipeError, embed
+    from embedder.contact_sheet import write_contact_sheet
+    from embedder.dry_run import dry_run as plan
 
     chosen = weights or ["imagenet"]
     if len(chosen) == 1 and (len(backbone) == 1 or chosen[0] in ("imagenet", "none")):
@@ -65,11 +102,32 @@ def _embed(
             "once for each, in the same order."
         )
     recipes = [
-        Recipe(each, file, layer, pooling, image_size, fit, precision, dtype, seed)
+        Recipe(
+            each,
+            file,
+            layer,
+            pooling,
+            image_size,
+            fit,
+            precision,
+            dtype,
+            seed,
+            preprocessing,
+            scores,
+            augment,
+            views,
+        )
         for each, file in zip(backbone, chosen, strict=True)
     ]
+    settings = JobSettings(engine, batch_size, workers, threads, limit, max_failures, seed)
+    if contact_sheet:
+        rows = write_contact_sheet(source, recipes[0], contact_sheet, seed)
+        say(f"{contact_sheet} shows {counted(rows, 'image')} and their views. Nothing was embedded.")
+        return
     warn_of_random_weights(recipes)
-    settings = JobSettings(engine, batch_size, workers, limit, max_failures)
+    if dry_run:
+        _tell_plan(plan(source, store, recipes, name=name, settings=settings), json)
+        return
     done = 0
     with progress("embedding") as show:
 
@@ -116,3 +174,50 @@ def _tell(report: EmbedReport, store: Path, json: bool) -> None:
     counts = [report.listed, report.embedded, report.skipped, report.duplicates, report.failed]
     row = [*counts, f"{report.seconds:.1f}", f"{report.images_per_second:.0f}"]
     print_table(f"{store}: {', '.join(report.space)}", columns, [row])
+    if report.embedded:
+        rows = [
+            [name, *(f"{value:.1f}" for value in times.values())] for name, times in report.stages.items()
+        ]
+        title = f"Where the time went: {report.limited_by} limited the run"
+        print_table(title, ["stage", "threads worked, s", "run waited, s"], rows)
+
+
+def _tell_plan(plan: DryRun, json: bool) -> None:
+    for note in plan.notes:
+        say(f"Note: {note}")
+    if json:
+        print_json(plan.to_dict())
+        return
+    print(f"{plan.source}: {counted(plan.listed, 'image')}, {_megabytes(plan.bytes)}, from {plan.location}")
+    if plan.unknown_bytes:
+        print(f"{counted(plan.unknown_bytes, 'file')} did not say a size.")
+    sizes = plan.sizes
+    if sizes.width and sizes.height:
+        columns = ["pixels", "smallest", "median", "largest"]
+        title = f"Sizes of {counted(sizes.sampled - sizes.unreadable, 'image')} looked at"
+        print_table(title, columns, [["width", *sizes.width], ["height", *sizes.height]])
+    if sizes.unreadable:
+        print(f"{sizes.unreadable} of {counted(sizes.sampled, 'file')} looked at cannot be read as images.")
+    for title, counts in (("Splits", plan.splits), ("Folders", plan.folders)):
+        if len(counts) > 1:
+            _print_counts(title, counts)
+    columns = ["backbone", "space", "banked", "to embed", "MB to add"]
+    rows = [
+        [each.backbone, each.space or "new here", each.banked, each.rows, _megabytes(each.bytes, unit="")]
+        for each in plan.spaces
+    ]
+    print_table("To do", columns, rows)
+    waiting = ", ".join(each.backbone for each in plan.spaces if not each.ready)
+    without = f", and the time for {waiting}: it has to be loaded or converted first" if waiting else ""
+    print(f"About {plan.seconds:.0f} s on this machine{without}. Nothing was written.")
+
+
+def _print_counts(title: str, counts: dict[str, int]) -> None:
+    rows = [[name or "(none)", count] for name, count in list(counts.items())[:_SHOWN_COUNTS]]
+    print_table(f"{title}: {len(counts)}", ["name", "images"], rows)
+    if len(counts) > len(rows):
+        print(f"… and {len(counts) - len(rows)} more.")
+
+
+def _megabytes(size: int | None, unit: str = " MB") -> str:
+    return "unknown" if size is None else f"{size / 1e6:.1f}{unit}"

@@ -23,6 +23,7 @@ _SCHEMES = typer.Option(help="A YAML file of label schemes; else `folder` and th
 _SPLIT = typer.Option(help="auto, folder, random, or a column whose values are train, val and test.")
 _TEST_SIZE = typer.Option(min=0.01, max=0.99, help="Share of held-out images of a random split.")
 _SEED = typer.Option(min=0, help="Of a random split.")
+_PLAIN = typer.Option("--plain", help="Do not train on the augmented views of a space that has some.")
 
 
 def register(app: typer.Typer) -> None:
@@ -58,6 +59,7 @@ def _train(
     split: Annotated[str, _SPLIT] = "auto",
     test_size: Annotated[float, _TEST_SIZE] = 0.2,
     seed: Annotated[int, _SEED] = 0,
+    plain: Annotated[bool, _PLAIN] = False,
     json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Train one head, save it, and print its figures on the held-out images."""
@@ -65,8 +67,9 @@ def _train(
     from store import FeatureStore
 
     opened = FeatureStore(store)
+    chosen = _scheme(opened, scheme, schemes)
     saved, report = train_head(
-        opened, _scheme(opened, scheme, schemes), head, space, split=split, test_size=test_size, seed=seed
+        opened, chosen, head, space, split=split, test_size=test_size, seed=seed, plain=plain
     )
     saved.save(out)
     _print_figures(report, json)
@@ -110,6 +113,7 @@ def _compare(
     split: Annotated[str, _SPLIT] = "auto",
     test_size: Annotated[float, _TEST_SIZE] = 0.2,
     seed: Annotated[int, _SEED] = 0,
+    plain: Annotated[bool, _PLAIN] = False,
     csv: Annotated[Path | None, typer.Option(help="Write the board as CSV.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a report to look at, OUT.html.")] = None,
     json: Annotated[bool, _JSON] = False,
@@ -124,7 +128,13 @@ def _compare(
     if not split_heads(heads):
         raise HeadError("there is no head to compare: --heads is empty.")
     wanted = [name.strip() for name in spaces.split(",")] if spaces else None
-    settings: dict[str, Any] = {"cv": cv, "split": split, "test_size": test_size, "seed": seed}
+    settings: dict[str, Any] = {
+        "cv": cv,
+        "split": split,
+        "test_size": test_size,
+        "seed": seed,
+        "plain": plain,
+    }
     try:
         comparison = compare_with_progress(
             opened, _schemes(opened, schemes), split_heads(heads), wanted, settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,27 +12,48 @@ from embank.commands.embed import warn_of_random_weights
 from embank.console import print_json, print_table, progress
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from classifiers.saved_heads import SavedHead
+    from embedder.engines import Engine
     from embedder.files import FileVectors
     from embedder.sources import Entry
+
+_IMAGENET_BACKBONE = "MobileNetV2"
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
     app.command(
         "predict",
-        short_help="Label new images with a saved head.",
-        epilog="Example: embank predict pets.head new-photos/ --top 3",
+        short_help="Label new images with a saved head, or with ImageNet's own classes.",
+        epilog="Example: embank predict pets.head new-photos/ --top 3; or embank predict --imagenet photo.jpg",
     )(_predict)
 
 
 def _predict(
-    head_file: Annotated[Path, typer.Argument(help="A file that `embank train` saved.")],
-    images: Annotated[list[str], typer.Argument(help="Image files, or folders of them.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILES",
+            help="A head that `embank train` saved, then image files or folders; with --imagenet only the latter.",
+        ),
+    ],
+    imagenet: Annotated[
+        bool, typer.Option("--imagenet", help="ImageNet's 1000 classes in place of a head.")
+    ] = False,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help=f"For --imagenet, a name of `embank backbones`; by default {_IMAGENET_BACKBONE}."),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="The K most probable labels of each image.")] = 1,
     csv: Annotated[Path | None, typer.Option(help="Write the rows as CSV.")] = None,
     weights: Annotated[
-        str | None, typer.Option(help="Where the backbone's weights are, if not known here.")
+        str | None,
+        typer.Option(
+            help="Where the backbone's weights are, if not known here; for --imagenet with classifier."
+        ),
     ] = None,
     engine: Annotated[str, typer.Option(help="auto, openvino or keras.")] = "auto",
     batch_size: Annotated[
@@ -39,14 +61,18 @@ def _predict(
     ] = 16,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Label new images, embedded by the head's own recipe."""
-    from classifiers import load_head
+    """Label new images: with a head, embedded by its own recipe, or with the classes that a backbone learned."""
     from embedder.sources import files_as_entries
 
-    head = load_head(head_file)
-    entries = files_as_entries(images)
-    found = _embed(head, entries, weights, engine, min(batch_size, len(entries)))
-    rows = _rows(head, entries, found, top)
+    if backbone and not imagenet:
+        raise typer.BadParameter("--backbone goes with --imagenet; a head has its own backbone.")
+    head = None if imagenet else _load_head(files)
+    entries = files_as_entries(files if imagenet else files[1:])
+    opened = _open_engine(
+        head, backbone or _IMAGENET_BACKBONE, weights, engine, min(batch_size, len(entries))
+    )
+    found = _run(opened, entries)
+    rows = _rows(_scores(head, found), _classes(head), entries, found.problems, top)
     if csv:
         import pandas as pd
 
@@ -61,36 +87,73 @@ def _predict(
         raise typer.Exit(1)
 
 
-def _embed(
-    head: SavedHead, entries: list[Entry], weights: str | None, engine: str, batch_size: int
-) -> FileVectors:
-    from embedder.engines import open_engine_for
-    from embedder.files import embed_files
+def _load_head(files: list[str]) -> SavedHead:
+    from classifiers import load_head
+
+    if len(files) < 2:
+        raise typer.BadParameter(
+            "expected a head file and then images; to label images without a head, add --imagenet."
+        )
+    return load_head(Path(files[0]))
+
+
+def _open_engine(
+    head: SavedHead | None, backbone: str, weights: str | None, engine: str, batch_size: int
+) -> Engine:
+    from embedder import Recipe
+    from embedder.engines import open_engine, open_engine_for
     from embedder.machine import usable_processors
     from embedder.recipe import FrozenRecipe
     from embedder.weights import recipe_settings
 
+    if head is None:
+        settings = Recipe(backbone, weights or "imagenet", scores=True)
+        warn_of_random_weights([settings])
+        return open_engine(settings, engine, batch_size, usable_processors())
     frozen = FrozenRecipe.from_dict(head.recipe)
     settings = recipe_settings(frozen, weights)
     warn_of_random_weights([settings])
-    opened = open_engine_for(frozen, settings, engine, batch_size, usable_processors())
+    return open_engine_for(frozen, settings, engine, batch_size, usable_processors())
+
+
+def _run(engine: Engine, entries: list[Entry]) -> FileVectors:
+    from embedder.files import embed_files
+
     with progress("predicting") as show:
-        return embed_files(entries, opened, lambda done, total: show(done, total, ""))
+        return embed_files(entries, engine, lambda done, total: show(done, total, ""))
 
 
-def _rows(head: SavedHead, entries: list[Entry], found: FileVectors, top: int) -> list[dict[str, Any]]:
-    """`top` rows an image, most probable first; one row with the reason for an image that has no vector."""
+def _scores(head: SavedHead | None, found: FileVectors) -> dict[int, NDArray[np.floating[Any]]]:
+    """The scores of each image that has a vector, by its row."""
     from store import Vectors
 
     sound = [row for row, problem in enumerate(found.problems) if not problem]
-    vectors = Vectors.of(found.vectors[sound], head.space, head.recipe)
-    scores = dict(zip(sound, head.predict_proba(vectors) if sound else [], strict=True))
+    vectors = found.vectors[sound]
+    if head and sound:
+        return dict(zip(sound, head.predict_proba(Vectors.of(vectors, head.space, head.recipe)), strict=True))
+    return dict(zip(sound, vectors, strict=True))
+
+
+def _classes(head: SavedHead | None) -> Sequence[str]:
+    from embedder.imagenet_classes import imagenet_classes
+
+    return head.classes if head else imagenet_classes()
+
+
+def _rows(
+    scores: Mapping[int, NDArray[np.floating[Any]]],
+    classes: Sequence[str],
+    entries: list[Entry],
+    problems: list[str | None],
+    top: int,
+) -> list[dict[str, Any]]:
+    """`top` rows an image, most probable first; one row with the reason for an image that has no vector."""
     rows: list[dict[str, Any]] = []
     for number, entry in enumerate(entries):
         if number not in scores:
-            rows.append({"image": entry.key, "label": None, "score": None, "error": found.problems[number]})
+            rows.append({"image": entry.key, "label": None, "score": None, "error": problems[number]})
             continue
         for code in scores[number].argsort()[::-1][:top]:
             score = float(scores[number][code])
-            rows.append({"image": entry.key, "label": head.classes[code], "score": score, "error": None})
+            rows.append({"image": entry.key, "label": classes[code], "score": score, "error": None})
     return rows

@@ -1,0 +1,83 @@
+"""A user's own `.keras` file as a backbone: loaded in safe mode and cut where its feature vector is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embedder.errors import EngineError, RecipeError, WeightsError
+from embedder.keras_models import BuiltModel, layer_output, output_of, reason_of, vector_model
+from embedder.own_models import read_keras_file
+from embedder.recipe import Recipe
+from store.keras_setup import load_keras
+
+
+def build_keras_file(recipe: Recipe) -> BuiltModel:
+    """Builds the backbone of a recipe that names a `.keras` file.
+
+    Without a layer it is cut at its last global pooling, or else at its last feature map or sequence. Raises
+    WeightsError if it cannot be loaded, RecipeError if it cannot be cut, EngineError for bfloat16: a model of
+    one's own computes in the precision that it was saved in.
+    """
+    facts = read_keras_file(recipe.backbone)
+    settled = recipe.settled(facts)
+    if recipe.precision == "bfloat16":
+        raise EngineError(
+            f"the keras engine runs {recipe.backbone} in the precision that it was saved in: use --engine openvino "
+            "for bfloat16."
+        )
+    base = _with_input(_load(recipe.backbone), settled)
+    output = _last_features(base, recipe) if recipe.layer is None else layer_output(base, recipe)
+    return BuiltModel(vector_model(base, output, recipe.pooling), facts.digest, facts)
+
+
+def _load(path: str) -> Any:  # noqa: ANN401
+    try:
+        return load_keras().models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises ValueError, TypeError and others, and what layers raise
+        if "Lambda" in str(error):
+            raise WeightsError(
+                f"{path} has a Lambda layer, which is code in a file, and is not loaded. Build the model with a "
+                "layer such as Rescaling in its place, copy the weights over, and save that."
+            ) from error
+        raise WeightsError(
+            f"{path} could not be loaded ({reason_of(error)}). Expected a model of Keras's own layers, saved by "
+            "Keras 3 with model.save('NAME.keras')."
+        ) from error
+
+
+def _with_input(model: Any, recipe: Recipe) -> Any:  # noqa: ANN401
+    """The same model for any number of pictures of the recipe's size: a saved one may be tied to one batch."""
+    keras = load_keras()
+    if not isinstance(model, (keras.Sequential, keras.src.models.functional.Functional)):
+        raise RecipeError(
+            f"{recipe.backbone} is a model whose layers cannot be taken apart: expected one made with the "
+            "functional API or keras.Sequential."
+        )
+    shape = (None, recipe.image_size, recipe.image_size, 3)
+    if tuple(model.input_shape) == shape:
+        return model
+    copy = keras.models.clone_model(model, input_tensors=keras.Input(shape[1:]))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _last_features(base: Any, recipe: Recipe) -> Any:  # noqa: ANN401
+    """The output of the last global pooling, or what it pools if the recipe pools otherwise."""
+    keras = load_keras()
+    for layer in reversed(base.layers):
+        if _pools_globally(layer):
+            return (
+                layer.input if recipe.pooling != "avg" and not hasattr(layer, "layers") else output_of(layer)
+            )
+    for layer in reversed(base.layers):
+        if not isinstance(layer, keras.layers.InputLayer) and len(output_of(layer).shape) > 2:
+            return output_of(layer)
+    raise RecipeError(
+        f"{recipe.backbone} has neither a global pooling nor a feature map: name a layer with --layer."
+    )
+
+
+def _pools_globally(layer: Any) -> bool:  # noqa: ANN401
+    if hasattr(layer, "layers"):
+        return _pools_globally(layer.layers[-1])
+    return type(layer).__name__.startswith(("GlobalAveragePooling", "GlobalMaxPooling"))

@@ -1,0 +1,116 @@
+"""How files of a store are opened. It may be a stranger's: a link, a pipe or a device is no file of it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from store.errors import StoreFormatError, StoreReadError
+
+LARGEST_JSON = 1 << 20  # a recipe has a thousand bytes
+_DEEPEST_JSON = 32
+_KINDS = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
+_LINKED = ("spaces", "sources", "labels", "heads")
+
+
+def open_file(path: Path, buffering: int = -1) -> BinaryIO:
+    """Opens a file of a store for reading; `buffering` is that of `open`.
+
+    Raises StoreFormatError, without waiting and without opening it, for what is no plain file; StoreReadError if the
+    file system refuses; FileNotFoundError.
+    """
+    try:
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "a device")
+            raise StoreFormatError(
+                f"{path} is {kind}, where a store has a file of its own. Delete it, or put the file itself there."
+            )
+        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb", buffering)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def read_file(path: Path, largest: int | None = None) -> bytes:
+    """The bytes of a file of a store. Raises what `open_file` does, and StoreFormatError beyond `largest` bytes."""
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if largest is not None and size > largest:
+            raise StoreFormatError(
+                f"{path} is damaged: it has {size:,} bytes, expected at most {largest:,}. "
+                "embank never writes such a file: do not trust this store."
+            )
+        try:
+            return file.read()
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> StoreReadError:
+    """What to raise when the file system refuses to read a file of a store."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    way_out = (
+        "Close other files or programs"
+        if error.errno == errno.EMFILE
+        else "Check its permissions and the disk"
+    )
+    return StoreReadError(f"{path} could not be read: {reason}. {way_out}, and run the same command again.")
+
+
+def json_object(text: bytes) -> dict[str, Any]:
+    """The JSON object in `text`. Raises ValueError if there is none, or one that is nested absurdly deep."""
+    try:
+        value = json.loads(text)
+        if not isinstance(value, dict):
+            raise ValueError("it is no JSON object")
+        if _is_deeper(value, _DEEPEST_JSON):
+            raise RecursionError
+    except RecursionError:
+        raise ValueError("its JSON is nested too deep") from None
+    return value
+
+
+def refuse_links(store: Path) -> None:
+    """Raises StoreFormatError if a directory of the store is a link: it could lead anywhere.
+
+    Files are looked at when they are opened, so only directories matter here, and the store itself may be a link.
+    """
+    for entry in _entries(store):
+        if entry.is_symlink():
+            raise StoreFormatError(
+                f"{entry.path} is a symbolic link, which may lead out of the store. Delete it, or put what it points "
+                "to in its place."
+            )
+
+
+def _entries(store: Path) -> Iterator[os.DirEntry[str]]:
+    places = [store, *(store / name for name in _LINKED), store / "cache"]
+    for place in places:
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    yield entry
+                    inside_cache = place == store / "cache" or store / "cache" in place.parents
+                    if inside_cache and entry.is_dir(follow_symlinks=False):
+                        places.append(Path(entry.path))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise unreadable(place, error) from error
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels == 0 or any(_is_deeper(one, levels - 1) for one in inside)
