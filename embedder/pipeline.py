@@ -103,7 +103,7 @@ class Pipeline:
 
     def decode(self, tasks: Iterable[Task]) -> Iterator[Decoded]:
         """Decodes and fits images for the engines that want them, in their order."""
-        ahead = 2 * self.workers + max(engine.batch_size for engine in self.engines.values())
+        ahead = 4 * self.workers + max(engine.batch_size for engine in self.engines.values())
         return self._ordered("decode", self._decoders, self._decode, tasks, ahead)
 
     def infer(self, decoded: Iterable[Decoded]) -> Iterator[Embedded]:

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from embedder.engines import check_engine
 from embedder.errors import RecipeError
 
-DEFAULT_BATCH = 16
-
 
 @dataclass(frozen=True)
 class JobSettings:
     """How a job runs; none of it changes a vector.
 
-    engine: `auto`, `openvino` or `keras`. batch_size: images that the engine takes at once. workers: threads
-    that read and decode, threads: those of the engine; None is one a processor of either. limit: only so many
-    images, drawn by `seed`. max_failures: end the run early after more bad images than this, a count or a share
-    such as `5%`. Raises EngineError or RecipeError.
+    engine: `auto`, `openvino` or `keras`. batch_size: images that the engine takes at once, None is what suits it.
+    workers: threads that read and decode, threads: those of the engine; None is one a processor of either. limit:
+    only so many images, drawn by `seed`. max_failures: end the run early after more bad images than this, a count
+    or a share such as `5%`. Raises EngineError or RecipeError.
     """
 
     engine: str = "auto"
-    batch_size: int = DEFAULT_BATCH
+    batch_size: int | None = None
     workers: int | None = None
     threads: int | None = None
     limit: int | None = None

@@ -23,6 +23,7 @@ from store.recipes import space_id
 
 PART_NAME = re.compile(r"(?P<n>\d{6,})-(?P<writer>[0-9a-f]{8})-(?P<checksum>[0-9a-f]{32})\.h5")
 _SHORTEST_RUN = 64
+_GATHERED_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,9 @@ def read_rows(
     """
     breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(places) != 1)) + 1
     if part.dtype != np.float32 or len(breaks) > len(rows) // _SHORTEST_RUN or not out.flags.c_contiguous:
-        out[places] = part.vectors[rows]
+        for start in range(0, len(rows), _GATHERED_AT_ONCE):  # each time a copy of so many rows is made first
+            some = slice(start, start + _GATHERED_AT_ONCE)
+            out[places[some]] = part.vectors[rows[some]]
         return
     width = part.dim * part.dtype.itemsize
     with open_file(part.path, buffering=0) as file:

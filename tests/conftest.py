@@ -113,10 +113,10 @@ class FakeEngines:
         self.change: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda vectors: vectors
 
     def open(
-        self, recipe: Recipe, engine: str = "auto", batch_size: int = 16, threads: int = 1
+        self, recipe: Recipe, engine: str = "auto", batch_size: int | None = None, threads: int = 1
     ) -> FakeEngine:
         """What open_engine does."""
-        self.opened.append(FakeEngine(recipe.freeze(str(known_digest(recipe))), batch_size, self))
+        self.opened.append(FakeEngine(recipe.freeze(str(known_digest(recipe))), batch_size or 16, self))
         return self.opened[-1]
 
     @property

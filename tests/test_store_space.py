@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -232,3 +233,23 @@ def test_a_part_is_named_by_its_bytes(tmp_path: Path) -> None:
     (path,) = part_files(_commit(tmp_path / "s.embank", _rows([(1, 0)])))
     assert path.stem.rpartition("-")[2] == file_checksum(path.read_bytes())
     assert Part.read(path).path == path
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_gather_takes_no_more_memory_than_its_result(
+    tmp_path: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.space._READERS", 2)  # each holds a block of 512 rows at a time
+    recipe = RECIPE | {"dtype": dtype}
+    pairs = [[(image, 0) for image in range(start, start + 8000)] for start in (0, 8000)]
+    space = Space(_commit(tmp_path / "s.embank", *(_rows(each, 256, dtype) for each in pairs), recipe=recipe))
+    rows = np.random.default_rng(0).permutation(16_000)
+    out = np.empty((len(rows), 256), np.float32)
+    space.read(rows[:10], out[:10])
+    tracemalloc.start()
+    try:
+        space.read(rows, out)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < out.nbytes / 4

@@ -31,8 +31,8 @@ def use_fake_engines() -> None:
     """Jobs of this process run on fake engines. To be called before `embedder.embed` is first used."""
 
     def open_engine(
-        recipe: Recipe, engine: str = "auto", batch_size: int = 16, *_: object, **__: object
+        recipe: Recipe, engine: str = "auto", batch_size: int | None = None, *_: object, **__: object
     ) -> FakeEngine:
-        return FakeEngine(recipe.freeze("random-0"), batch_size)
+        return FakeEngine(recipe.freeze("random-0"), batch_size or 16)
 
     embedder.engines.open_engine = open_engine

@@ -69,8 +69,8 @@ def _embed(
     ] = None,
     engine: Annotated[str, typer.Option(help="auto, openvino or keras.")] = "auto",
     batch_size: Annotated[
-        int, typer.Option(min=1, max=4096, help="Images that the engine takes at once.")
-    ] = 16,
+        int | None, typer.Option(min=1, max=4096, help="Images that the engine takes at once.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Threads that read and decode; one a processor.")
     ] = None,

@@ -57,8 +57,8 @@ def _predict(
     ] = None,
     engine: Annotated[str, typer.Option(help="auto, openvino or keras.")] = "auto",
     batch_size: Annotated[
-        int, typer.Option(min=1, max=4096, help="Images that the engine takes at once.")
-    ] = 16,
+        int | None, typer.Option(min=1, max=4096, help="Images that the engine takes at once.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Label new images: with a head, embedded by its own recipe, or with the classes that a backbone learned."""
@@ -68,9 +68,7 @@ def _predict(
         raise typer.BadParameter("--backbone goes with --imagenet; a head has its own backbone.")
     head = None if imagenet else _load_head(files)
     entries = files_as_entries(files if imagenet else files[1:])
-    opened = _open_engine(
-        head, backbone or _IMAGENET_BACKBONE, weights, engine, min(batch_size, len(entries))
-    )
+    opened = _open_engine(head, backbone or _IMAGENET_BACKBONE, weights, engine, batch_size)
     found = _run(opened, entries)
     rows = _rows(_scores(head, found), _classes(head), entries, found.problems, top)
     if csv:
@@ -98,7 +96,7 @@ def _load_head(files: list[str]) -> SavedHead:
 
 
 def _open_engine(
-    head: SavedHead | None, backbone: str, weights: str | None, engine: str, batch_size: int
+    head: SavedHead | None, backbone: str, weights: str | None, engine: str, batch_size: int | None
 ) -> Engine:
     from embedder import Recipe
     from embedder.engines import open_engine, open_engine_for
