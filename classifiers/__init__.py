@@ -8,6 +8,7 @@ if not hasattr(store, "FORMAT_VERSION"):
         "embank's; rename it or remove it from the path."
     )
 
+from classifiers.banked_rows import LeftOut, fit_ridge_on_store
 from classifiers.comparing import compare, run_comparison
 from classifiers.dense import DenseHead
 from classifiers.errors import (
@@ -20,16 +21,19 @@ from classifiers.errors import (
     SplitError,
     UnknownHeadError,
 )
+from classifiers.evaluating import evaluate_head
+from classifiers.evaluation import Figures
 from classifiers.fitting import fit_many
 from classifiers.head_files import load_head, save_head
 from classifiers.logistic import LogisticHead
+from classifiers.paired import Pair
 from classifiers.presets import make_head, split_heads
 from classifiers.results import Comparison, ComparisonInterrupted, Result
 from classifiers.ridge import RidgeHead
 from classifiers.saved_heads import SavedHead
 from classifiers.scheme_files import load_schemes
 from classifiers.schemes import Labels, Scheme, default_schemes
-from classifiers.training import evaluate_head, train_head
+from classifiers.training import train_head
 
 __all__ = [
     "ClassifierError",
@@ -37,10 +41,13 @@ __all__ = [
     "ComparisonInterrupted",
     "DenseHead",
     "ExpressionError",
+    "Figures",
     "HeadError",
     "HeadFileError",
     "Labels",
+    "LeftOut",
     "LogisticHead",
+    "Pair",
     "Result",
     "RidgeHead",
     "SavedHead",
@@ -53,6 +60,7 @@ __all__ = [
     "default_schemes",
     "evaluate_head",
     "fit_many",
+    "fit_ridge_on_store",
     "load_head",
     "load_schemes",
     "make_head",

@@ -27,6 +27,7 @@ def compare(
     split: str = "auto",
     test_size: float = 0.2,
     seed: int = 0,
+    group: str | None = None,
     plain: bool = False,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -43,6 +44,7 @@ def compare(
         split=split,
         test_size=test_size,
         seed=seed,
+        group=group,
         plain=plain,
         progress=progress,
     )
@@ -63,13 +65,15 @@ def run_comparison(
     split: str = "auto",
     test_size: float = 0.2,
     seed: int = 0,
+    group: str | None = None,
     plain: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Trains and evaluates every head on every scheme and space.
 
     `schemes`: by default `folder` and the columns of attached label tables. `spaces`: all by default. `cv`: the
-    number of folds; otherwise one split, of the kind that `Splitter` describes. `plain`: train on the images
+    number of folds; otherwise one split, of the kind that `Splitter` describes. `group`: a column whose equal
+    values stay on one side of a split, and are resampled together for intervals. `plain`: train on the images
     themselves only, where a space has augmented views of them too; tested they always are so. A scheme that
     cannot be used is an entry of `errors` and stops nothing. `progress(done, total, what)` is called before each
     step and at the end. Raises HeadError for an unknown head, UnknownSpaceError for an unknown space, and
@@ -80,12 +84,13 @@ def run_comparison(
     images = store.images()
     ids = list(dict.fromkeys(store.space(name).id for name in (store.spaces if spaces is None else spaces)))
     named, notes = _named(schemes, images)
-    run = Run(images, {head_name(head): head for head in heads}, progress, notes, plain)
+    splitter = Splitter(images, split, test_size, seed, group)
+    run = Run(images, {head_name(head): head for head in heads}, progress, notes, plain, splitter.groups)
     labels = run.labels(named)
     run.total = len(labels) * len(run.heads) * len(ids)
     try:
         for space in ids:
-            run.space(store, space, labels, Splitter(images, split, test_size, seed), cv)
+            run.space(store, space, labels, splitter, cv)
     except KeyboardInterrupt as interrupt:
         raise ComparisonInterrupted(run.comparison(named, ids)) from interrupt
     run.report("done")

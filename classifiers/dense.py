@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from classifiers.dense_batches import Batches, survey
+from classifiers.dense_options import check_options
+from classifiers.dense_training import Block, Layer, Passes, block, keras_model, train
 from classifiers.errors import HeadError
 from classifiers.heads import Head, probabilities
-from classifiers.ridge import ClassWeight, row_weights
+from classifiers.ridge import ClassWeight, refuse_class_weight, row_weights
 from classifiers.scaling import mean_and_scale
-from classifiers.suggestions import suggest
-from store.keras_setup import load_keras
 
-LEARNING_RATES = {"adam": 1e-3, "sgd": 1e-2, "rmsprop": 1e-3}  # Keras's own defaults
-OUTPUTS = ("softmax", "sigmoid", "logits")
-_PATIENCE = 5
-_MOMENTUM = 0.9
-_STEPS_AT_ONCE = 32
 _BLOCK = 16_384
 
-Keras = Any  # the package, its models and callbacks: it has no types
-Data = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]  # vectors, codes, weights
-Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
+Array = NDArray[Any]
+Keras = Any  # its models have no types
 
 
 class DenseHead(Head):
@@ -32,16 +28,22 @@ class DenseHead(Head):
     `output`: 'softmax' (one node a class, categorical cross-entropy), 'sigmoid' (two classes, one node, binary
     cross-entropy) or 'logits' (linear nodes, the softmax inside the loss). `dropout` acts before each layer.
     `optimizer`: 'adam', 'sgd' (momentum 0.9) or 'rmsprop'; `learning_rate` None is 0.001, 0.01 and 0.001.
-    `early_stopping`: False, True (patience 5) or a patience in epochs; it holds `validation_fraction` of each
-    class out and keeps the best weights. `class_weight`: None, 'balanced' or a dict by class. For training the
-    vectors are centred and divided by one number, their root mean variance (with `standardize` each dimension by
-    its own deviation); this is folded into the first layer afterwards. The same `seed` and rows give the same
-    network; global random states are left alone.
+    `early_stopping`: False, True (patience 5) or a patience in epochs; it goes by the loss on `validation`, or on
+    `validation_fraction` of each class that it holds out, and keeps the best weights. `class_weight`: None,
+    'balanced' or a dict by class. For training the vectors are centred and divided by one number, their root mean
+    variance (with `standardize` each dimension by its own deviation); this is folded into the first layer
+    afterwards. The same `seed` and rows give the same network; global random states are left alone.
+
+    y may be an indicator matrix (n, t) of 0 and 1, of several labels an image: each label then has a sigmoid node,
+    whatever `output` says, and `accuracy` of the curves is the share of rows with all labels right.
 
     After `fit`: `layers_`, a list of (kernel (in, out), bias (out,)) float32 that take vectors as they are, so
-    that prediction needs no Keras; `history_`, a dict of lists by epoch (loss, accuracy, val_loss,
-    val_accuracy); and `classes_`, `space_`, `recipe_` as any head.
+    that prediction needs no Keras; `history_`, a dict of learning curves, lists by epoch (loss, accuracy, and
+    where there is something to validate on val_loss, val_accuracy; the first two are those of the training
+    itself, with dropout, as Keras reports them); and `classes_`, `space_`, `recipe_` as any head.
     """
+
+    _several_labels = True
 
     def __init__(
         self,
@@ -72,201 +74,205 @@ class DenseHead(Head):
         self.seed = seed
         self.standardize = standardize
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fits on (n, d) vectors and (n,) labels. Raises HeadError."""
-        _check_options(self)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        validation: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> Self:
+        """Fits on (n, d) vectors and (n,) labels, or (n, t) of 0 and 1. Raises HeadError.
+
+        sample_weight: (n,) from 0 up, on top of `class_weight`. groups: (n,) equal for rows of one image; early
+        stopping then holds out whole images. validation: vectors and labels to test on after each epoch; rows of
+        classes that are not in `y` are left out.
+        """
+        check_options(self)
         vectors, codes = self._checked_training(X, y)
-        if self.output == "sigmoid" and len(self.classes_) != 2:
-            raise HeadError(
-                f"output='sigmoid' has one node and tells two classes apart; these labels have {len(self.classes_)}. "
-                "Use output='softmax'."
-            )
-        weights = row_weights(self.class_weight, self.classes_, codes).astype(np.float32)
+        self._check_nodes()
+        refuse_class_weight(self)
+        weights = _sample_weights(sample_weight, vectors)
+        if self.class_weight is not None:
+            weights *= row_weights(self.class_weight, self.classes_, codes)
+        training, held = np.arange(len(codes)), None
+        if self.early_stopping is not False and validation is None:
+            training, held = self.hold_out(codes, groups)
         mean, scale = mean_and_scale(vectors, self.standardize)
-        scaled = ((vectors - mean) / scale).astype(np.float32, copy=False)
-        training, validation = self._held_out(codes)
-        model = self._compiled(vectors.shape[1])
-        self.history_ = _train(self, model, (scaled, codes.astype(np.int32), weights), training, validation)
-        self.layers_ = _folded(_weights(model), mean, scale)
+        everything = block((vectors - mean) / scale, codes, weights)
+        tests: Passes | None = None if held is None else lambda _: [(everything, held)]
+        if validation is not None:
+            other = self._validation_block(*validation, mean, scale)
+            tests = lambda _: [(other, np.arange(len(other[1])))]  # noqa: E731
+        self._train(lambda epoch: [(everything, self._shuffled(epoch, training))], tests, mean, scale)
         return self
 
-    def decision_function(self, X: ArrayLike) -> NDArray[Any]:
-        """What the last layer gives before softmax or sigmoid: (n, k); (n,) for two classes."""
+    def fit_batches(self, batches: Batches, validation: Batches | None = None) -> Self:
+        """Fits on vectors that do not fit in memory. Raises HeadError.
+
+        `batches(epoch)` gives pairs of vectors (m, d) and labels (m,), each row once, in any order; it is called
+        with 0 for a first look at scale and classes, then with 1, 2, … Rows are shuffled within a batch: give
+        large ones. (`classifiers.dense_batches.store_batches` makes them of a store.) `validation` is the same for
+        rows to test on; early stopping needs it.
+        """
+        check_options(self)
+        if self.early_stopping is not False and validation is None:
+            raise HeadError(
+                "early_stopping on batches needs `validation`, batches of rows that are not trained on."
+            )
+        counts, moments = survey(self, batches(0))
+        self._check_nodes()
+        each = row_weights(self.class_weight, self.classes_, np.repeat(np.arange(len(counts)), counts))
+        by_class = each[np.cumsum(counts) - 1]
+        mean, scale = moments.mean_and_scale(self.standardize)
+
+        def passes(epoch: int) -> Iterator[tuple[Block, NDArray[np.intp]]]:
+            for number, (X, y) in enumerate(batches(epoch)):
+                vectors, labels = self._checked_rows(X, y, first=False)
+                codes = self._codes(labels)
+                if (codes < 0).any():
+                    raise HeadError(
+                        f"batch {number} of epoch {epoch} has labels that the first look had not."
+                    )
+                rows = block((vectors - mean) / scale, codes, by_class[codes])
+                yield rows, self._shuffled(epoch, np.arange(len(codes)), number)
+
+        def tests(epoch: int) -> Iterator[tuple[Block, NDArray[np.intp]]]:
+            for X, y in validation(epoch) if validation else ():
+                rows = self._validation_block(X, y, mean, scale)
+                yield rows, np.arange(len(rows[1]))
+
+        self._train(passes, tests if validation else None, mean, scale)
+        return self
+
+    def decision_function(self, X: ArrayLike) -> Array:
+        """What the last layer gives before softmax or sigmoid: (n, k); (n,) for two classes; (n, t) of labels."""
         checked = self._checked(X)
         scores = np.concatenate(
             [self._forward(checked[i : i + _BLOCK]) for i in range(0, len(checked), _BLOCK)]
         )
+        if self.multilabel_:
+            return scores
         if scores.shape[1] == 1:
             return scores[:, 0]
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Probabilities (n, k), columns in the order of `classes_`."""
-        return probabilities(self.decision_function(X))
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Probabilities (n, k), columns in the order of `classes_`; (n, t), of each label by itself."""
+        scores = self.decision_function(X)
+        if not self.multilabel_:
+            return probabilities(scores)
+        from scipy.special import expit
+
+        independent: Array = expit(scores)
+        return independent
 
     def to_keras(self) -> Keras:
         """The trained network as a `keras.Sequential` that takes vectors as they are. Imports Keras."""
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self)
-        model = self._model(load_keras(), self.n_features_in_)
+        activation = "sigmoid" if self.multilabel_ else self.output
+        model = keras_model(
+            self, self.n_features_in_, self.nodes, None if self.output == "logits" else activation
+        )
         model.set_weights([array for layer in self.layers_ for array in layer])
         return model
 
-    def _forward(self, X: NDArray[Any]) -> NDArray[Any]:
+    def hold_out(
+        self, codes: NDArray[np.intp], groups: ArrayLike | None = None
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows to train on, and rows to stop by: a share of the images of each class that has two or more.
+
+        codes: (n,) labels; of several an image, (n, t), images are drawn whatever their labels. groups: (n,) equal
+        for rows of one image, which are not parted.
+        """
+        rows = np.arange(len(codes))
+        codes = codes if codes.ndim == 1 else np.zeros(len(codes), np.intp)
+        _, firsts, image = np.unique(
+            rows if groups is None else _checked_groups(groups, len(rows)),
+            return_index=True,
+            return_inverse=True,
+        )
+        generator = np.random.default_rng(self.seed)
+        held = np.zeros(len(firsts), bool)
+        for code in np.unique(codes):
+            members = generator.permutation(np.flatnonzero(codes[firsts] == code))
+            if len(members) > 1:
+                held[members[: max(1, round(len(members) * self.validation_fraction))]] = True
+        if not held.any():
+            raise HeadError(
+                "early_stopping needs a class with two images or more, to hold one out; every class has one."
+            )
+        return rows[~held[image]], rows[held[image]]
+
+    @property
+    def nodes(self) -> int:
+        """Of the last layer: one a class or label, or one for two classes with output='sigmoid'."""
+        return 1 if self.output == "sigmoid" and not self.multilabel_ else len(self.classes_)
+
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 (scikit-learn has no types)
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def _forward(self, X: Array) -> Array:
         for kernel, bias in self.layers_[:-1]:
             X = np.maximum(X @ kernel + bias, 0)
         kernel, bias = self.layers_[-1]
-        result: NDArray[Any] = X @ kernel + bias
+        result: Array = X @ kernel + bias
         return result
 
-    def _model(self, keras: Keras, dim: int) -> Keras:
-        nodes = 1 if self.output == "sigmoid" else len(self.classes_)
-        activation = None if self.output == "logits" else self.output
-        shapes = [(size, "relu") for size in self.hidden] + [(nodes, activation)]
-        layers = [keras.Input((dim,))]
-        for number, (size, function) in enumerate(shapes):
-            if self.dropout:
-                layers.append(keras.layers.Dropout(self.dropout, seed=self.seed + 1000 + number))
-            start = keras.initializers.GlorotUniform(seed=self.seed + number)
-            layers.append(keras.layers.Dense(size, activation=function, kernel_initializer=start))
-        return keras.Sequential(layers)
+    def _train(self, passes: Passes, tests: Passes | None, mean: Array, scale: Array) -> None:
+        layers, self.history_ = train(self, self.n_features_in_, passes, tests)
+        self.layers_ = _folded(layers, mean, scale)
 
-    def _compiled(self, dim: int) -> Keras:
-        keras = load_keras()
-        model = self._model(keras, dim)
-        rate = LEARNING_RATES[self.optimizer] if self.learning_rate is None else self.learning_rate
-        optimizers = {
-            "adam": keras.optimizers.Adam,
-            "rmsprop": keras.optimizers.RMSprop,
-            "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=_MOMENTUM),
-        }
-        loss = (
-            keras.losses.BinaryCrossentropy()
-            if self.output == "sigmoid"
-            else keras.losses.SparseCategoricalCrossentropy(from_logits=self.output == "logits")
-        )
-        model.compile(
-            optimizers[self.optimizer](rate),
-            loss,
-            weighted_metrics=["accuracy"],
-            jit_compile=False,  # compiling with XLA takes longer than most of these networks train
-        )
-        return model
-
-    def _held_out(self, codes: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows to train on, and rows to stop by: a share of each class that has two rows or more."""
-        rows = np.arange(len(codes))
-        if self.early_stopping is False:
-            return rows, rows[:0]
-        generator = np.random.default_rng(self.seed)
-        held: list[NDArray[np.intp]] = []
-        for code in np.unique(codes):
-            members = generator.permutation(rows[codes == code])
-            if len(members) > 1:
-                held.append(members[: max(1, round(len(members) * self.validation_fraction))])
-        validation = np.sort(np.concatenate(held)) if held else rows[:0]
-        if not len(validation):
+    def _check_nodes(self) -> None:
+        if self.output == "sigmoid" and len(self.classes_) != 2 and not self.multilabel_:
             raise HeadError(
-                "early_stopping needs a class with two rows or more, to hold one out; every class has one."
+                f"output='sigmoid' has one node and tells two classes apart; these labels have {len(self.classes_)}. "
+                "Use output='softmax'."
             )
-        return np.setdiff1d(rows, validation), validation
+
+    def _codes(self, labels: Array) -> NDArray[np.intp]:
+        """Places of labels (n,) in `classes_`, -1 for those that are not there."""
+        places = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
+        return np.where(self.classes_[places] == labels, places, -1)
+
+    def _validation_block(self, X: ArrayLike, y: ArrayLike, mean: Array, scale: Array) -> Block:
+        vectors, labels = self._checked(X), np.asarray(y)
+        if len(labels) != len(vectors):
+            raise HeadError(f"there are {len(labels):,} labels for {len(vectors):,} rows to validate on.")
+        codes = labels.astype(np.intp) if self.multilabel_ else self._codes(labels)
+        known = codes >= 0 if codes.ndim == 1 else np.ones(len(codes), bool)
+        if not known.any():
+            raise HeadError("no row to validate on is of a class that is trained on.")
+        return block((vectors[known] - mean) / scale, codes[known], np.ones(known.sum()))
+
+    def _shuffled(self, epoch: int, rows: NDArray[np.intp], batch: int = 0) -> NDArray[np.intp]:
+        return np.random.default_rng((self.seed, epoch, batch)).permutation(rows)
 
 
-def _train(
-    head: DenseHead,
-    model: Keras,
-    data: Data,
-    training: NDArray[np.intp],
-    validation: NDArray[np.intp],
-) -> dict[str, list[float]]:
-    """Trains the model on `training` rows; returns its history."""
-    keras = load_keras()
-    batches = -(-len(training) // head.batch_size)
-    # Several steps in one call save Keras's overhead, which is most of the time for networks this small.
-    model.steps_per_execution = next(
-        s for s in range(min(batches, _STEPS_AT_ONCE), 0, -1) if batches % s == 0
-    )
-    callbacks: list[Any] = [_stop_at_nan(keras, model)]
-    stopping: dict[str, Any] = {}
-    if len(validation):
-        patience = _PATIENCE if head.early_stopping is True else int(head.early_stopping)
-        callbacks.append(
-            keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
-        )
-        stopping["validation_data"] = _batches(data, validation, 4096, None)
-    batched = _batches(data, training, head.batch_size, head.seed)
-    result = model.fit(batched, epochs=head.epochs, shuffle=False, verbose=0, callbacks=callbacks, **stopping)
-    history = {name: [float(value) for value in values] for name, values in result.history.items()}
-    if not np.isfinite(history["loss"]).all() or not all(np.isfinite(w).all() for w in model.get_weights()):
-        rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-        raise HeadError(
-            f"the loss of the dense head was no longer finite in epoch {len(history['loss'])}: the learning rate of "
-            f"{rate:g} is too high for {head.optimizer}. Lower learning_rate, for example to {rate / 10:g}."
-        )
-    return history
-
-
-def _stop_at_nan(keras: Keras, model: Keras) -> Keras:
-    """Stops training after an epoch without a finite loss. (Keras's own TerminateOnNaN prints to stdout.)"""
-
-    def stop(epoch: int, logs: dict[str, float]) -> None:
-        if not np.isfinite(logs["loss"]):
-            model.stop_training = True
-
-    return keras.callbacks.LambdaCallback(on_epoch_end=stop)
-
-
-def _batches(
-    data: Data,
-    rows: NDArray[np.intp],
-    size: int,
-    seed: int | None,
-) -> Keras:
-    """A tf.data pipeline of (vectors, codes, weights), newly shuffled each epoch if there is a seed."""
-    import tensorflow as tf
-
-    order = tf.data.Dataset.from_tensor_slices(rows)
-    if seed is not None:
-        order = order.shuffle(len(rows), seed=seed, reshuffle_each_iteration=True)
-    tensors = tuple(tf.constant(array) for array in data)
-    return order.batch(size).map(lambda some: tuple(tf.gather(t, some) for t in tensors)).prefetch(2)
-
-
-def _weights(model: Keras) -> list[Layer]:
-    arrays = [np.asarray(array, np.float32) for array in model.get_weights()]
-    return list(zip(arrays[::2], arrays[1::2], strict=True))
-
-
-def _folded(layers: list[Layer], mean: NDArray[Any], scale: NDArray[Any]) -> list[Layer]:
+def _folded(layers: list[Layer], mean: Array, scale: Array) -> list[Layer]:
     """The same network on unscaled vectors: ((x - mean) / scale) W + b = x (W / scale) + (b - (mean / scale) W)."""
     kernel, bias = layers[0]
     moved = kernel.astype(np.float64) / scale[..., None]
     return [(moved.astype(np.float32), (bias - mean @ moved).astype(np.float32)), *layers[1:]]
 
 
-def _check_options(head: DenseHead) -> None:
-    """Raises HeadError for an option that Keras would refuse with a long traceback, or accept silently."""
-    for option, valid in (("output", OUTPUTS), ("optimizer", tuple(LEARNING_RATES))):
-        value = getattr(head, option)
-        if value not in valid:
-            raise HeadError(f"a dense head has no {option} {value!r}. {suggest(str(value), valid)}")
-    sizes = head.hidden
-    if not isinstance(sizes, tuple | list) or not all(isinstance(s, int) and s > 0 for s in sizes):
-        raise HeadError(f"hidden of a dense head is a tuple of layer sizes such as (64,); got {sizes!r}.")
-    if not 0 <= head.dropout < 1:
-        raise HeadError(f"dropout of a dense head is a share from 0 to below 1; got {head.dropout!r}.")
-    if head.learning_rate is not None and not 0 < head.learning_rate < np.inf:
-        raise HeadError(f"learning_rate of a dense head is a number above 0; got {head.learning_rate!r}.")
-    for option in ("epochs", "batch_size"):
-        value = getattr(head, option)
-        if not isinstance(value, int) or value < 1:
-            raise HeadError(f"{option} of a dense head is a whole number of at least 1; got {value!r}.")
-    if not 0 < head.validation_fraction < 1:
-        raise HeadError(
-            f"validation_fraction of a dense head lies between 0 and 1; got {head.validation_fraction!r}."
-        )
-    if head.early_stopping is not False and int(head.early_stopping) < 1:
-        raise HeadError(
-            f"early_stopping is False, True or a patience in epochs; got {head.early_stopping!r}."
-        )
+def _sample_weights(given: ArrayLike | None, X: Array) -> Array:
+    from sklearn.utils.validation import _check_sample_weight
+
+    try:
+        weights: Array = _check_sample_weight(given, X, dtype=np.float64, ensure_non_negative=True)
+    except ValueError as error:
+        raise HeadError(f"sample_weight does not fit: {error}") from error
+    return weights
+
+
+def _checked_groups(groups: ArrayLike, rows: int) -> Array:
+    checked = np.asarray(groups)
+    if checked.shape != (rows,):
+        raise HeadError(f"groups has the shape {checked.shape}; X has {rows:,} rows.")
+    return checked

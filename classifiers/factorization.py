@@ -6,172 +6,263 @@ left out is its residual divided by 1 - h, with h the diagonal of the hat matrix
 Rifkin & Lippert 2007, "Notes on regularized least squares", MIT-CSAIL-TR-2007-025). Nothing but the last
 product depends on the labels. With fewer rows than dimensions the same is done with XX' (n, n).
 
-All of it is in float64, in blocks of rows, so that float32 vectors are never copied whole; only the scan over
-strengths multiplies in the precision of the vectors.
+Rows are read in blocks, each as often as there is a pass, so that they may lie in a file (`VectorRows`).
+Matrices and their decomposition are in float64; products with targets, of which there are many, are in the
+precision of the vectors, a block at a time, and summed in float64.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from classifiers.gram import Gram, inner_product, weighted_mean
+from classifiers.signs import Signs
 from classifiers.threads import few_threads
 
 Float = NDArray[np.float64]
 _BLOCK = 1024
+_SCAN_BLOCK = 512  # its residuals at all strengths stay in the processor's cache
 _SMALLEST_GAP = 1e-12
 _SMALL = 1024
+_COLUMNS_AT_ONCE = 2048
+
+
+class VectorRows(Protocol):
+    """What rows of vectors can be: an array (n, d), float32 or float64, or something that reads such rows."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: Any, /) -> NDArray[Any]: ...  # noqa: ANN401 (as arrays are)
 
 
 @dataclass(frozen=True)
 class Factorization:
     """What `factorize` made of (n, d) vectors. `scale` is the mean eigenvalue, trace / d, or 1 if that is 0."""
 
-    X: NDArray[Any]
+    X: VectorRows
     mean: Float  # (d,) the weighted mean of the rows; zeros without an intercept
     root: Float  # (n,) square roots of the weights
-    offset: Float  # (n,) what the intercept adds to the hat matrix's diagonal
+    intercept: bool
     values: Float  # (r,) eigenvalues
     basis: Float  # (d, r) eigenvectors of X'X, or (n, r) of XX' if `wide`
     wide: bool
     scale: float
+    known_gaps: dict[float, Float] = field(default_factory=dict, repr=False)  # by strength, (n,) each
 
-    def centre(self, Y: Float) -> tuple[Float, Float]:
-        """Targets (n, t) to weighted centred targets (n, t) and their means (t,)."""
-        means = self.root**2 @ Y / (self.root @ self.root) if self.offset.any() else np.zeros(Y.shape[1])
-        return (Y - means) * self.root[:, None], means
+    def means(self, targets: Signs) -> Float:
+        """The weighted means of targets, (t,); zeros without an intercept."""
+        total = np.zeros(targets.width)
+        if self.intercept:
+            for rows in self._slices():
+                total += self.root[rows] ** 2 @ targets.block(rows)
+            total /= self.root @ self.root
+        return total
 
-    def project(self, Yc: Float) -> Float:
-        """Centred targets (n, t) in the eigenbasis: (r, t)."""
-        if self.wide:
-            return self.basis.T @ Yc
-        product = np.zeros((self.X.shape[1], Yc.shape[1]))
-        for start, block in self._blocks():
-            product += block.T @ Yc[start : start + len(block)]
+    def project(self, targets: Signs, means: Float) -> Float:
+        """Centred targets in the eigenbasis: (r, t)."""
+        product = np.zeros((len(self.basis) if self.wide else self.X.shape[1], targets.width))
+        for rows in self._slices():
+            Yc = self._centred(targets, means, rows)
+            if self.wide:
+                product[rows] = Yc
+            else:
+                product += self._rows(rows).T @ Yc.astype(self.X.dtype)
         return self.basis.T @ product
 
-    def squared_errors(self, Yc: Float, P: Float, strengths: Float) -> Float:
+    def gaps(self, strengths: Float) -> Float:
+        """1 - h of each row at each strength, (n, a); if `wide`, 1 - h divided by the strength.
+
+        There the residual too is divided by the strength, so that neither suffers from cancellation. They are
+        remembered: they depend on no labels.
+        """
+        new = np.array([one for one in strengths.tolist() if one not in self.known_gaps])
+        if len(new):
+            found = np.concatenate([self._gaps_of(rows, new) for rows in self._slices()])
+            self.known_gaps.update(zip(new.tolist(), found.T.copy(), strict=True))
+        return np.stack([self.known_gaps[one] for one in strengths.tolist()], axis=1)
+
+    def squared_errors(self, targets: Signs, means: Float, P: Float, strengths: Float) -> Float:
         """Mean squared leave-one-out error of each target at each strength: (a, t).
 
         In the weighted problem each squared error counts by its row's weight, as in scikit-learn.
         """
-        total = np.zeros((len(strengths), Yc.shape[1]))
-        dtype = np.float32 if self.X.dtype == np.float32 else np.float64
-        scaled = [(P / (self.values + a)[:, None]).astype(dtype) for a in strengths]
-        for start, scores in self._scores(np.arange(len(self.X))):
-            rows = slice(start, start + len(scores))
-            gaps = self._gaps(scores, self.offset[rows], strengths)
-            inverse = (1.0 / gaps**2).astype(dtype)
-            narrow, targets = scores.astype(dtype), Yc[rows].astype(dtype)
-            for index in range(len(strengths)):
-                residual = narrow @ scaled[index]
+        inverse = 1.0 / self.gaps(strengths) ** 2
+        total = np.zeros((len(strengths), targets.width))
+        most = max(1, _COLUMNS_AT_ONCE // len(strengths))
+        for columns, group in targets.groups(most):
+            width = group.width
+            solutions = np.concatenate(
+                [P[:, columns] / (self.values + a)[:, None] for a in strengths], axis=1
+            )
+            design = self._in_design(solutions)
+            for rows in _slices(len(self.X), _SCAN_BLOCK):
+                residual = self._design(rows) @ design
+                residual = residual.reshape(len(residual), len(strengths), width)
                 if not self.wide:
-                    np.subtract(targets, residual, out=residual)
+                    Yc = self._centred(group, means[columns], rows).astype(residual.dtype)
+                    np.subtract(Yc[:, None], residual, out=residual)
                 np.square(residual, out=residual)
-                total[index] += inverse[:, index] @ residual
+                weights = inverse[rows].astype(residual.dtype)
+                total[:, columns] += np.einsum("na,nat->at", weights, residual)
         return total / len(self.X)
 
-    def left_out(self, Yc: Float, P: Float, means: Float, strengths: Float, rows: NDArray[np.intp]) -> Float:
-        """Leave-one-out predictions (len(rows), t) of the given rows, target j at strength strengths[j]."""
+    def left_out(
+        self, targets: Signs, means: Float, P: Float, strengths: Float, rows: NDArray[np.intp]
+    ) -> Iterator[Float]:
+        """Leave-one-out predictions of the given rows, target j at strength strengths[j], in blocks (m, t)."""
         distinct, which = np.unique(strengths, return_inverse=True)
-        scaled = P / (self.values[:, None] + strengths[None, :])
-        errors = np.empty((len(rows), Yc.shape[1]))
-        for start, scores in self._scores(rows):
-            here = rows[start : start + len(scores)]
-            residual = scores @ scaled
-            if not self.wide:
-                residual = Yc[here] - residual
-            gaps = self._gaps(scores, self.offset[here], distinct)
-            errors[start : start + len(scores)] = residual / gaps[:, which]
-        return (Yc[rows] - errors) / self.root[rows, None] + means
+        design = self._in_design(P / (self.values[:, None] + strengths[None, :]))
+        gaps = self.gaps(distinct)
+        for start in range(0, len(rows), _BLOCK):
+            some = rows[start : start + _BLOCK]
+            Yc = self._centred(targets, means, some)
+            fitted = (self.basis[some] if self.wide else self._rows(some)) @ design
+            residual = fitted if self.wide else Yc - fitted
+            errors = residual / gaps[some][:, which]
+            yield (Yc - errors) / self.root[some, None] + means
 
     def coefficients(self, P: Float, means: Float, strengths: Float) -> tuple[Float, Float]:
         """Coefficients (t, d) and intercepts (t,), target j at strength strengths[j]."""
-        solution = self.basis @ (P / (self.values[:, None] + strengths[None, :]))
-        if self.wide:
-            weights = np.zeros((self.X.shape[1], solution.shape[1]))
-            for start, block in self._blocks():
-                weights += block.T @ solution[start : start + len(block)]
-            solution = weights
+        solution = self.in_dimensions(P / (self.values[:, None] + strengths[None, :]))
         return solution.T, means - self.mean @ solution
 
-    def _blocks(self) -> Iterator[tuple[int, Float]]:
-        """Blocks of weighted centred rows, float64."""
-        return _blocks(self.X, self.mean, self.root)
+    def in_dimensions(self, W: Float) -> Float:
+        """Weights (r, t) of the eigenbasis's columns as weights (d, t) of centred dimensions.
 
-    def _scores(self, rows: NDArray[np.intp]) -> Iterator[tuple[int, Float]]:
-        """Rows in the eigenbasis, in blocks: X V, or the rows of XX's eigenvectors if `wide`."""
-        for start in range(0, len(rows), _BLOCK):
-            some = rows[start : start + _BLOCK]
-            if self.wide:
-                yield start, self.basis[some]
-            else:
-                yield start, (self.X[some] - self.mean) * self.root[some, None] @ self.basis
-
-    def _gaps(self, scores: Float, offset: Float, strengths: Float) -> Float:
-        """1 - h of each row at each strength, (n, a); if `wide`, 1 - h divided by the strength.
-
-        There the residual too is divided by the strength, so that neither suffers from cancellation.
+        If `wide` the columns of the basis are rows' ones, so that weights are those of X' basis.
         """
-        inverse = 1.0 / (self.values[:, None] + strengths[None, :])
-        sums = scores**2 @ inverse
+        solution = self.basis @ W
+        if not self.wide:
+            return solution
+        weights = np.zeros((self.X.shape[1], solution.shape[1]))
+        for rows in self._slices():
+            weights += self._rows(rows, np.float64).T @ solution[rows]
+        return weights
+
+    def rotated(self, X: VectorRows | None = None) -> NDArray[Any]:
+        """Centred rows in the eigenbasis and a last column of ones, (n, r + 1) in their dtype; not weighted.
+
+        X: other rows than the factorization's own.
+        """
+        rows = self.X if X is None else X
+        turned = np.ones((len(rows), len(self.values) + 1), rows.dtype)
         if self.wide:
-            smallest = _SMALLEST_GAP / strengths[None, :]
-            return np.maximum(sums, smallest)
-        return np.maximum(1.0 - offset[:, None] - sums, _SMALLEST_GAP)
+            basis = (self.in_dimensions(np.eye(len(self.values))) * self._by_deviation).astype(rows.dtype)
+        else:
+            basis = self.basis.astype(rows.dtype)
+        mean = self.mean.astype(rows.dtype)
+        for some in _slices(len(rows)):
+            turned[some, :-1] = (rows[some] - mean) @ basis
+        return turned
+
+    def unrotated(self, W: Float) -> tuple[Float, Float]:
+        """Weights (t, r + 1) of the columns of `rotated` as coefficients (t, d) and intercepts (t,)."""
+        inner = W[:, :-1].T
+        coefficients = self.in_dimensions(self._by_deviation[:, None] * inner if self.wide else inner)
+        return coefficients.T, W[:, -1] - self.mean @ coefficients
+
+    @cached_property
+    def _by_deviation(self) -> Float:
+        """1 over the square roots of eigenvalues, 0 for directions that are only noise: (r,)."""
+        floor = len(self.values) * np.finfo(float).eps * self.values.max(initial=0.0)
+        deviations: Float = np.sqrt(np.where(self.values > floor, self.values, np.inf))
+        inverse: Float = 1.0 / deviations
+        return inverse
+
+    def _slices(self) -> Iterator[slice]:
+        return _slices(len(self.X))
+
+    def _rows(self, rows: Any, dtype: Any = None) -> NDArray[Any]:  # noqa: ANN401 (as arrays are)
+        """Weighted centred rows, in their own precision or in `dtype`."""
+        some = self.X[rows]
+        dtype = dtype or some.dtype
+        block: NDArray[Any] = np.subtract(some, self.mean.astype(dtype, copy=False), dtype=dtype)
+        if not self._plain:
+            block *= self.root[rows, None]
+        return block
+
+    @cached_property
+    def _basis(self) -> NDArray[Any]:
+        """The basis in the precision in which the hat matrix's diagonal is far enough from 1 on the whole."""
+        rows, dim = self.X.shape
+        return self.basis.astype(self.X.dtype) if rows >= 4 * dim else self.basis
+
+    @cached_property
+    def _plain(self) -> bool:
+        return bool((self.root == 1).all())
+
+    def _centred(self, targets: Signs, means: Float, rows: Any) -> Float:  # noqa: ANN401 (as arrays are)
+        return (targets.block(rows) - means) * self.root[rows, None]
+
+    def _in_design(self, solutions: Float) -> NDArray[Any]:
+        """Solutions (r, t) in the eigenbasis as what the rows of `_design` are multiplied by."""
+        if self.wide:
+            return solutions.astype(self.X.dtype)
+        narrow: NDArray[Any] = self.basis.astype(self.X.dtype) @ solutions.astype(self.X.dtype)
+        return narrow
+
+    def _design(self, rows: slice) -> NDArray[Any]:
+        return self.basis[rows].astype(self.X.dtype) if self.wide else self._rows(rows)
+
+    def _gaps_of(self, rows: slice, strengths: Float) -> Float:
+        scores = self.basis[rows] if self.wide else self._rows(rows, self._basis.dtype) @ self._basis
+        inverse = 1.0 / (self.values[:, None] + strengths[None, :])
+        sums = scores**2 @ inverse.astype(scores.dtype)
+        if self.wide:
+            return np.asarray(np.maximum(sums, _SMALLEST_GAP / strengths[None, :]))
+        offset = self.root[rows] ** 2 / (self.root @ self.root) if self.intercept else np.zeros(len(sums))
+        return np.asarray(np.maximum(1.0 - offset[:, None] - sums, _SMALLEST_GAP))
 
 
-def factorize(X: NDArray[Any], weights: Float | None = None, fit_intercept: bool = True) -> Factorization:
+def factorize(
+    X: VectorRows, weights: Float | None = None, fit_intercept: bool = True, gram: Gram | None = None
+) -> Factorization:
     """Factorizes (n, d) vectors, float32 or float64, with positive weights (n,) of the rows (all 1 if None).
 
-    Costs n·d·min(n, d) multiplications and an eigendecomposition of the smaller side.
+    gram: that of these rows without weights, if it is known. Costs n·d·min(n, d) multiplications and an
+    eigendecomposition of the smaller side.
     """
-    from scipy.linalg import eigh  # costs a third of a second to import
-
     rows, dim = X.shape
     root = np.ones(rows) if weights is None else np.sqrt(weights)
-    total = float(root @ root)
-    mean = np.zeros(dim)
-    if fit_intercept:
-        for start, block in _blocks(X, mean, np.ones(rows)):
-            mean = mean + root[start : start + len(block)] ** 2 @ block / total
-    offset = root**2 / total if fit_intercept else np.zeros(rows)
     wide = rows <= dim
-    gram = _outer(X, mean, root) if wide else _inner(X, mean, root)
-    trace = float(np.trace(gram))
-    constant = root / np.sqrt(total) if wide and fit_intercept else None
+    if gram is not None and not wide and weights is None and fit_intercept:
+        mean, square = gram.mean, gram.inner.copy()
+    else:
+        mean = weighted_mean(X, root) if fit_intercept else np.zeros(dim)
+        square = _outer(X, mean, root) if wide else inner_product(X, mean, root)
+    trace = float(np.trace(square))
+    constant = root / np.sqrt(root @ root) if wide and fit_intercept else None
+    values, basis = _decomposed(square, constant)
+    scale = trace / dim if trace > 0 else 1.0
+    return Factorization(X, mean, root, fit_intercept, np.maximum(values, 0.0), basis, wide, scale)
+
+
+def _decomposed(square: Float, constant: Float | None) -> tuple[Float, Float]:
+    from scipy.linalg import eigh  # costs a third of a second to import
+
     if constant is not None:
         # The constant direction has eigenvalue 0 like others may; lifted to the top it can be left out exactly.
-        gram += (2.0 * np.linalg.norm(gram) + 1.0) * np.outer(constant, constant)
-    with few_threads(len(gram) <= _SMALL):
-        values, basis = eigh(gram, driver="evd", overwrite_a=True, check_finite=False)
-    if constant is not None:
-        values, basis = values[:-1], basis[:, :-1]
-    scale = trace / dim if trace > 0 else 1.0
-    return Factorization(X, mean, root, offset, np.maximum(values, 0.0), basis, wide, scale)
+        square += (2.0 * np.linalg.norm(square) + 1.0) * np.outer(constant, constant)
+    with few_threads(len(square) <= _SMALL):
+        values, basis = eigh(square, driver="evd", overwrite_a=True, check_finite=False)
+    return (values, basis) if constant is None else (values[:-1], basis[:, :-1])
 
 
-def _blocks(X: NDArray[Any], mean: Float, root: Float) -> Iterator[tuple[int, Float]]:
-    for start in range(0, len(X), _BLOCK):
-        block = X[start : start + _BLOCK] - mean
-        block *= root[start : start + _BLOCK, None]
-        yield start, block
-
-
-def _inner(X: NDArray[Any], mean: Float, root: Float) -> Float:
-    """X'X (d, d) of weighted centred rows."""
-    gram = np.zeros((X.shape[1], X.shape[1]))
-    for _, block in _blocks(X, mean, root):
-        gram += block.T @ block
-    return gram
-
-
-def _outer(X: NDArray[Any], mean: Float, root: Float) -> Float:
+def _outer(X: VectorRows, mean: Float, root: Float) -> Float:
     """XX' (n, n) of weighted centred rows."""
-    whole = (X - mean) * root[:, None]
-    gram: Float = whole @ whole.T
-    return gram
+    whole = (X[:] - mean) * root[:, None]
+    product: Float = whole @ whole.T
+    return product
+
+
+def _slices(rows: int, size: int = _BLOCK) -> Iterator[slice]:
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))

@@ -2,7 +2,7 @@
 
 Members, all stored uncompressed: `head.json` (what it is, see `_describe`), for linear heads `coef.npy` and
 `intercept.npy`, for dense heads `kernel_0.npy`, `bias_0.npy`, …, for other scikit-learn estimators `model.skops`,
-and `train_hashes.npy`. `head.json` holds the blake2b-128 of every other member.
+and `train_hashes.npy`. `head.json` holds the blake2b-128 of every other member, and a seal, its own checksum.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import re
 import struct
 import zipfile
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from classifiers.saved_heads import SavedHead, TrainHashes
 from classifiers.schemes import Scheme
 from store import Space
 from store.commit import checksum, write_file
-from store.recipes import fingerprint
+from store.recipes import canonical_json, fingerprint
 
 FORMAT = "embank-head"
 VERSION = 1
@@ -104,7 +103,8 @@ def write_head(path: Path, record: SavedHead) -> None:
     kind, members = estimator_members(record.estimator)
     members["train_hashes.npy"] = npy_bytes(record.train_hashes)
     try:
-        text = json.dumps(_describe(record, kind, members), indent=1, allow_nan=False)
+        plain = json.loads(json.dumps(_describe(record, kind, members), allow_nan=False))
+        text = json.dumps(sealed(plain), indent=1)
     except (TypeError, ValueError) as error:
         raise HeadFileError(
             f"{path} cannot be written: a parameter of the head is no plain value ({error})."
@@ -130,9 +130,15 @@ def _describe(record: SavedHead, kind: str, members: Mapping[str, bytes]) -> dic
         "scheme": None if record.scheme is None else record.scheme.to_dict(),
         "split": record.split,
         "figures": record.figures,
-        "versions": {name: version(name) for name in ("embank", "scikit-learn", "numpy")},
+        "versions": record.versions,
         "digests": {name: checksum(data) for name, data in members.items()},
     }
+
+
+def sealed(description: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in `head.json`, with the checksum of all of it as its last entry."""
+    rest = {name: value for name, value in description.items() if name != "seal"}
+    return rest | {"seal": checksum(canonical_json(rest).encode())}
 
 
 def _read_members(path: Path) -> dict[str, bytes]:
@@ -167,6 +173,8 @@ def _read_description(data: bytes) -> dict[str, Any]:
             f"it is of format {found}, this embank reads formats up to {VERSION}. "
             "Upgrade with `pip install --upgrade embank`."
         )
+    if description.get("seal") != sealed(description)["seal"]:
+        raise HeadFileError("its head.json was changed: the checksum differs. Save the head again.")
     return description
 
 
@@ -182,7 +190,13 @@ def _check_digests(members: Mapping[str, bytes], description: Mapping[str, Any])
 
 
 def _record(description: Mapping[str, Any], members: Mapping[str, bytes]) -> SavedHead:
-    for name, kind in (("classes", list), ("space", str), ("recipe", dict), ("head", str)):
+    for name, kind in (
+        ("classes", list),
+        ("space", str),
+        ("recipe", dict),
+        ("head", str),
+        ("versions", dict),
+    ):
         if not isinstance(description[name], kind):
             raise ValueError(f"{name} is no {kind.__name__}")
     if not all(isinstance(one, str) for one in description["classes"]):
@@ -205,6 +219,7 @@ def _record(description: Mapping[str, Any], members: Mapping[str, bytes]) -> Sav
         _optional_dict(description["split"]),
         _optional_dict(description["figures"]),
         hashes.astype("u8"),
+        {str(name): str(one) for name, one in description["versions"].items()},
     )
     _ = record.columns  # refuses classes that do not fit
     return record

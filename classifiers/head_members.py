@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from classifiers.arrays import npy_array, npy_bytes
-from classifiers.dense import DenseHead, Layer
+from classifiers.dense import DenseHead
+from classifiers.dense_training import Layer
 from classifiers.errors import HeadFileError
 from classifiers.heads import Head
 from classifiers.logistic import LogisticHead
@@ -20,7 +21,7 @@ from classifiers.skops_models import dump_model, load_model
 _KINDS: dict[str, type[Head]] = {"ridge": RidgeHead, "logistic": LogisticHead, "dense": DenseHead}
 _STATE = {
     "ridge": ("alpha_", "alphas_", "errors_", "temperature_"),
-    "logistic": ("n_iter_", "converged_"),
+    "logistic": ("C_", "n_iter_", "converged_"),
     "dense": ("history_",),
 }
 
@@ -43,7 +44,9 @@ def estimator_members(estimator: Estimator) -> tuple[str, dict[str, bytes]]:
 def describe_estimator(estimator: Estimator, kind: str) -> dict[str, Any]:
     """Its parameters and learned values as plain values, for `head.json`."""
     own = kind in _KINDS
+    several = {"multilabel": True} if own and estimator.multilabel_ else {}
     return {
+        **several,
         "parameters": [[k, _plain(v)] for k, v in sorted(estimator.get_params().items())] if own else [],
         "state": {name: _plain(getattr(estimator, name)) for name in _STATE.get(kind, ())},
         "estimator_classes": np.asarray(estimator.classes_).tolist(),
@@ -58,37 +61,44 @@ def read_estimator(description: Mapping[str, Any], members: Mapping[str, bytes])
     if kind not in _KINDS:
         raise HeadFileError(f"it is a head of the kind {kind!r}, which this embank does not know.")
     classes = np.array(description["estimator_classes"])
+    several = description.get("multilabel", False) is True
     if (
         classes.ndim != 1
         or classes.dtype.kind not in "iufbU"
-        or len(classes) < 2
+        or len(classes) < (1 if several else 2)
         or (classes[1:] <= classes[:-1]).any()
     ):
         raise ValueError("the classes of its estimator are no sorted list")
     estimator = _KINDS[kind](**{name: _parameter(value) for name, value in description["parameters"]})
-    arrays = _dense_layers(members, len(classes)) if kind == "dense" else _linear(members, len(classes))
+    one_score = len(classes) == 2 and not several
+    if kind == "dense":
+        arrays = _dense_layers(members, len(classes), one_score)
+    else:
+        arrays = _linear(members, 1 if one_score else len(classes))
     state = {name: _state_value(description["state"][name], name) for name in _STATE[kind]}
+    temperature: Any = state.get("temperature_", 0.0)
+    if np.shape(temperature) != ((2, len(classes)) if several and kind == "ridge" else ()):
+        raise ValueError("its temperature does not fit its classes")
     features = arrays["coef_"].shape[1] if "coef_" in arrays else len(arrays["layers_"][0][0])
     common = {"n_features_in_": features, "classes_": classes}
-    common |= {"space_": description["space"], "recipe_": description["recipe"]}
+    common |= {"multilabel_": several, "space_": description["space"], "recipe_": description["recipe"]}
     for name, value in {**state, **arrays, **common}.items():
         setattr(estimator, name, value)
     return estimator
 
 
-def _linear(members: Mapping[str, bytes], classes: int) -> dict[str, Any]:
+def _linear(members: Mapping[str, bytes], scores: int) -> dict[str, Any]:
     coef, intercept = (
         npy_array(members["coef.npy"], 2, "f4 f8"),
         npy_array(members["intercept.npy"], 1, "f4 f8"),
     )
-    if len(coef) != (1 if classes == 2 else classes) or intercept.shape != coef.shape[:1]:
-        raise ValueError(
-            f"coefficients {coef.shape} and intercepts {intercept.shape} do not fit {classes} classes"
-        )
+    if len(coef) != scores or intercept.shape != coef.shape[:1]:
+        raise ValueError(f"coefficients {coef.shape} and intercepts {intercept.shape} do not fit its classes")
     return {"coef_": coef, "intercept_": intercept}
 
 
-def _dense_layers(members: Mapping[str, bytes], classes: int) -> dict[str, Any]:
+def _dense_layers(members: Mapping[str, bytes], classes: int, one_node: bool) -> dict[str, Any]:
+    """The layers; the last has a node a class, or where `one_node` allows it a single one."""
     layers: list[Layer] = []
     while f"kernel_{len(layers)}.npy" in members:
         number = len(layers)
@@ -102,7 +112,7 @@ def _dense_layers(members: Mapping[str, bytes], classes: int) -> dict[str, Any]:
     joined = all(a[1] == b[0] for a, b in pairwise(widths))
     if not layers or not joined or any(b.shape != k.shape[1:] for k, b in layers):
         raise ValueError("its layers do not fit one another")
-    if widths[-1][1] != classes and not (classes == 2 and widths[-1][1] == 1):
+    if widths[-1][1] != classes and not (one_node and widths[-1][1] == 1):
         raise ValueError(f"its last layer has {widths[-1][1]} nodes for {classes} classes")
     return {"layers_": layers}
 
@@ -125,7 +135,8 @@ def _parameter(value: object) -> object:
 def _state_value(value: object, name: str) -> object:
     checks: dict[str, Callable[[Any], object]] = {
         "alpha_": float,
-        "temperature_": float,
+        "C_": float,
+        "temperature_": lambda one: np.array(one, np.float64) if isinstance(one, list) else float(one),
         "converged_": bool,
         "alphas_": lambda one: np.array(one, np.float64),
         "errors_": lambda one: np.array(one, np.float64),

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from classifiers.errors import HeadError, SpaceMismatchError
 from classifiers.suggestions import counted
@@ -27,15 +27,20 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     given (None for a plain array).
     """
 
+    multilabel_ = False
+    _several_labels = False  # whether `fit` takes an indicator matrix
+
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The most likely class of each row, (n,)."""
+        """The most likely class of each row, (n,); of several labels which ones it has, (n, t) of 0 and 1."""
         scores = self.decision_function(X)
+        if self.multilabel_:
+            return (scores > 0).astype(np.intp)
         codes = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
         predicted: NDArray[Any] = self.classes_[codes]
         return predicted
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
-        """Scores (n, k); (n,) for two classes, positive for the second."""
+        """Scores (n, k); (n,) for two classes, positive for the second; (n, t) of labels, positive if it has it."""
         raise NotImplementedError
 
     def save(self, path: str | Path) -> None:
@@ -44,30 +49,66 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
 
         save_head(path, self)
 
-    def _checked_training(self, X: ArrayLike, y: ArrayLike | None) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    def _checked_training(self, X: ArrayLike, y: ArrayLike | None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Vectors (n, d) float32 or float64, and codes (n,) of the sorted classes; sets `classes_`.
 
-        Raises HeadError with a sentence for whatever a head cannot be fitted on.
+        An indicator matrix y, where the head takes one, comes back as (n, t) bool. Raises HeadError with a
+        sentence for whatever a head cannot be fitted on.
         """
         space, recipe = getattr(X, "space", None), getattr(X, "recipe", None)
+        indicator = y if y is not None and self._several_labels and _is_indicator(y) else None
+        vectors, labels = self._checked_rows(
+            X, y if indicator is None else np.zeros(len(np.asarray(indicator)))
+        )
+        self.space_, self.recipe_ = space, recipe
+        return vectors, self._set_classes(labels if indicator is None else indicator)
+
+    def _checked_labels_like(self, first: Head, y: ArrayLike) -> NDArray[Any]:
+        """Codes of other labels of the rows that `first` has been given, without looking at those again."""
+        for name in ("n_features_in_", "feature_names_in_", "space_", "recipe_"):
+            if hasattr(first, name):
+                setattr(self, name, getattr(first, name))
+        if self._several_labels and _is_indicator(y):
+            return self._set_classes(y)
+        _refuse_missing_labels(y)
+        try:
+            labels = column_or_1d(y, warn=True)
+            check_classification_targets(labels)
+        except ValueError as error:
+            raise HeadError(str(error)) from error
+        return self._set_classes(labels)
+
+    def _set_classes(self, labels: ArrayLike) -> NDArray[Any]:
+        """Sets `classes_` and `multilabel_`; codes (n,), or (n, t) bool."""
+        found = np.asarray(labels)
+        self.multilabel_ = found.ndim == 2
+        if self.multilabel_:
+            _refuse_other_than_0_and_1(found)
+            self.classes_ = np.arange(found.shape[1])
+            return found.astype(bool)
+        self.classes_, codes = np.unique(found, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise HeadError(
+                f"all {counted(len(found), 'label')} are of one class, {str(self.classes_[0])!r}; two are needed."
+            )
+        return codes
+
+    def _checked_rows(
+        self, X: ArrayLike, y: ArrayLike | None, first: bool = True
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Vectors (n, d) and labels (n,), of any number of classes; sets `n_features_in_` if they are the first."""
         if y is None:
             raise HeadError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         _refuse_missing_labels(y)
         try:
             vectors, labels = validate_data(
-                self, X, y, dtype=[np.float64, np.float32], ensure_all_finite=False
+                self, X, y, dtype=[np.float64, np.float32], reset=first, ensure_all_finite=False
             )
             check_classification_targets(labels)
         except ValueError as error:
             raise HeadError(str(error)) from error
         _refuse_non_finite(vectors)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise HeadError(
-                f"all {counted(len(labels), 'label')} are of one class, {str(self.classes_[0])!r}; two are needed."
-            )
-        self.space_, self.recipe_ = space, recipe
-        return vectors, codes
+        return vectors, labels
 
     def _checked(self, X: ArrayLike) -> NDArray[Any]:
         """Vectors (n, d) to predict on. Raises HeadError, or SpaceMismatchError for another recipe's."""
@@ -84,16 +125,34 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
 
 
 class LinearHead(Head):
-    """A head whose scores are X @ coef_.T + intercept_: `coef_` (k, d), or (1, d) for two classes."""
+    """A head whose scores are X @ coef_.T + intercept_.
+
+    `coef_` is (k, d), or (1, d) for two classes, or (t, d) for an indicator matrix of t labels. Scores are turned
+    into probabilities by `temperature_`: one factor, or factors and offsets (2, t) of each label's scores.
+    """
+
+    _several_labels = True
 
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
-        """Scores (n, k); (n,) for two classes, positive for the second."""
+        """Scores (n, k); (n,) for two classes, positive for the second; (n, t) of labels, positive if it has it."""
         scores: NDArray[Any] = self._checked(X) @ self.coef_.T + self.intercept_
-        return scores[:, 0] if len(self.classes_) == 2 else scores
+        return scores[:, 0] if len(self.classes_) == 2 and not self.multilabel_ else scores
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """Probabilities (n, k), columns in the order of `classes_`."""
-        return probabilities(self.decision_function(X) * getattr(self, "temperature_", 1.0))
+        """Probabilities (n, k), columns in the order of `classes_`; (n, t), of each label by itself."""
+        scores = self.decision_function(X)
+        if not self.multilabel_:
+            return probabilities(scores * getattr(self, "temperature_", 1.0))
+        from scipy.special import expit
+
+        factors, offsets = getattr(self, "temperature_", (1.0, 0.0))
+        independent: NDArray[Any] = expit(scores * factors + offsets)
+        return independent
+
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 (scikit-learn has no types)
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
 
 def probabilities(scores: NDArray[Any]) -> NDArray[Any]:
@@ -118,6 +177,25 @@ def check_space(space: str | None, recipe: Mapping[str, Any] | None, X: object) 
     )
 
 
+def _is_indicator(y: ArrayLike) -> bool:
+    """Whether y is a matrix of labels; a column vector of one label an image is none."""
+    matrix = np.asarray(y)
+    return matrix.ndim == 2 and (matrix.shape[1] > 1 or matrix.dtype == bool)
+
+
+def _refuse_other_than_0_and_1(indicator: NDArray[Any]) -> None:
+    try:
+        wrong = ~np.isin(indicator, [0, 1])
+    except TypeError:
+        wrong = np.ones(indicator.shape, bool)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise HeadError(
+            f"a matrix of labels has 1 where a row has the label and 0 where not; row {row} has "
+            f"{indicator[row, column]} for label {column}. Leave rows of unknown labels out of X and y."
+        )
+
+
 def _refuse_missing_labels(y: ArrayLike) -> None:
     missing = np.asarray(pd.isna(y if isinstance(y, pd.Series | pd.Index) else np.asarray(y)))
     if missing.ndim and missing.any():
@@ -130,7 +208,11 @@ def _refuse_missing_labels(y: ArrayLike) -> None:
 def _refuse_non_finite(X: NDArray[Any]) -> None:
     """Raises HeadError if a row of X is not finite; looks at blocks, to need little memory."""
     for start in range(0, len(X), _BLOCK):
-        finite = np.isfinite(X[start : start + _BLOCK]).all(axis=1)
+        block = X[start : start + _BLOCK]
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(block.sum()):  # several times as quick as to look at each value
+                continue
+        finite = np.isfinite(block).all(axis=1)
         if not finite.all():
             raise HeadError(
                 f"X has NaN or infinity values, the first in row {start + int((~finite).argmax())} of {len(X):,}. "

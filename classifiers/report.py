@@ -12,13 +12,15 @@ from datetime import datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from numpy.typing import NDArray
 
+from classifiers.evaluation import Figures
+from classifiers.results import Comparison, Result
+from classifiers.schemes import class_names
 from store.commit import write_file
 
 Pictures = Callable[[pd.DataFrame], Sequence[bytes | None]]
@@ -29,65 +31,21 @@ _SAMPLES = 36  # example pictures a scheme, shared out among its classes
 _PICTURES = 600  # aimed at in the whole file: about 3 MB of thumbnails
 _WIDEST_MATRIX = 20  # classes; beyond that a list of the most frequent confusions says more
 _LONGEST_LIST = 60  # classes listed a scheme
+_LONGEST_MISTAKES = 15
+_NONE = "none"
+_FIGURES = {
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "macro_f1": "Macro F1",
+    "micro_f1": "Micro F1",
+    "top_5_accuracy": "Top-5 accuracy",
+    "roc_auc": "ROC-AUC",
+    "average_precision": "Average precision, macro",
+    "micro_average_precision": "Average precision, micro",
+    "log_loss": "Log-loss",
+    "calibration_error": "Calibration error",
+}
 _OPEN = 8  # with more schemes than this their sections start closed
-
-
-class Figures(Protocol):
-    """The figures of a result that a report shows."""
-
-    @property
-    def accuracy(self) -> float: ...
-    @property
-    def accuracy_low(self) -> float: ...
-    @property
-    def accuracy_high(self) -> float: ...
-    @property
-    def confusion(self) -> NDArray[Any]: ...
-
-
-class SchemeLabels(Protocol):
-    """Labels of one scheme: `codes` over all images, -1 for none."""
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-    @property
-    def codes(self) -> NDArray[Any]: ...
-
-
-class Result(Protocol):
-    """One head on one scheme and space; `train` and `test` are row numbers of the images."""
-
-    @property
-    def scheme(self) -> str: ...
-    @property
-    def head(self) -> str: ...
-    @property
-    def space(self) -> str: ...
-    @property
-    def labels(self) -> SchemeLabels: ...
-    @property
-    def train(self) -> NDArray[Any]: ...
-    @property
-    def test(self) -> NDArray[Any]: ...
-    @property
-    def predicted(self) -> NDArray[Any]: ...
-    @property
-    def probabilities(self) -> NDArray[Any] | None: ...
-    @property
-    def figures(self) -> Figures: ...
-
-
-class Comparison(Protocol):
-    """What `classifiers.comparing` makes: the board, the images it is about, and every result behind it."""
-
-    @property
-    def board(self) -> pd.DataFrame: ...
-    @property
-    def images(self) -> pd.DataFrame: ...
-    @property
-    def results(self) -> Sequence[Result]: ...
-    @property
-    def errors(self) -> Sequence[tuple[str, str]]: ...
 
 
 def write_report(
@@ -101,6 +59,7 @@ def write_report(
     strings are shown as JSON. Raises store.StoreWriteError.
     """
     best = best_results(comparison.results)
+    level = {(one.scheme, one.other_head, one.other_space) for one in comparison.pairs if one.level}
     shown = _Shown()
     share = max(12, _PICTURES // max(1, len(best)))
     sections = [_section(result, comparison.images, shown, share) for result in best.values()]
@@ -109,7 +68,7 @@ def write_report(
         summary=_summary(comparison),
         date=datetime.now().astimezone(),
         version=version("embank"),
-        rows=_board_rows(comparison.board, best),
+        rows=_board_rows(comparison.board, best, level),
         errors=comparison.errors,
         sections=sections,
         sections_open=len(sections) <= _OPEN,
@@ -158,14 +117,20 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _board_rows(board: pd.DataFrame, best: Mapping[str, Result]) -> list[dict[str, Any]]:
-    """The rows of the board, the best of each scheme marked, linked to the scheme's section."""
+def _board_rows(
+    board: pd.DataFrame, best: Mapping[str, Result], level: set[tuple[str, str, str]]
+) -> list[dict[str, Any]]:
+    """The rows of the board, linked to the scheme's section.
+
+    `best` are those of each scheme's highest accuracy, `level` the others that may be as good.
+    """
     places = {scheme: number for number, scheme in enumerate(best)}
     rows = []
     for record in board.to_dict("records"):
         row = {str(name): value for name, value in record.items()}
         top = best.get(row["scheme"])
-        row["best"] = top is not None and (top.head, top.space) == (row["head"], row["space"])
+        row["best"] = top is not None and row["accuracy"] == top.figures.accuracy
+        row["level"] = not row["best"] and (row["scheme"], row["head"], row["space"]) in level
         row["section"] = places.get(row["scheme"])
         rows.append(row)
     return rows
@@ -182,24 +147,39 @@ def _section(result: Result, images: pd.DataFrame, shown: _Shown, share: int) ->
         "classes": _class_rows(result, images, shown, min(_SAMPLES, share // 2)),
         "more_classes": max(0, len(names) - _LONGEST_LIST),
         "names": names,
-        "matrix": _matrix(result.figures.confusion) if len(names) <= _WIDEST_MATRIX else None,
-        "confusions": _confusions(names, result.figures.confusion),
+        "figures": _figures(result.figures),
+        "matrix": _matrix(result) if len(names) <= _WIDEST_MATRIX and not labels.multilabel else None,
+        "confusions": [
+            {"true": names[i], "predicted": names[j], "count": count}
+            for i, j, count in result.figures.mistakes[:_LONGEST_MISTAKES].tolist()
+        ],
         "grid": _grid(result, images, shown, min(_GRID, share // 2)),
     }
 
 
+def _figures(figures: Figures) -> list[dict[str, Any]]:
+    """The figures that are defined, each with its interval."""
+    flat = figures.to_dict()
+    return [
+        {"name": title, "value": flat[name], "low": flat[f"{name}_low"], "high": flat[f"{name}_high"]}
+        | {"share": name != "log_loss"}
+        for name, title in _FIGURES.items()
+        if flat[name] is not None
+    ]
+
+
 def _class_rows(result: Result, images: pd.DataFrame, shown: _Shown, samples: int) -> list[dict[str, Any]]:
     """The classes with their counts and a few pictures, spread over the images of the class."""
-    codes = result.labels.codes
+    codes, counts = result.labels.codes, result.figures.counts
     each = int(np.clip(samples // max(1, len(result.labels.classes)), 1, 6))
+    precision, recall = counts.precision, counts.recall
     rows = []
     for code, name in enumerate(result.labels.classes[:_LONGEST_LIST]):
-        members = np.flatnonzero(codes == code)
+        of_class = codes[:, code] == 1 if result.labels.multilabel else codes == code
+        members = np.flatnonzero(of_class)
         chosen = members[np.linspace(0, len(members) - 1, min(each, len(members))).astype(int)]
-        held_out = int(np.sum(codes[result.test] == code))
-        right = int(result.figures.confusion[code, code])
-        row = {"name": name, "n_train": int(np.sum(codes[result.train] == code)), "n_test": held_out}
-        row["recall"] = right / held_out if held_out else None
+        row = {"name": name, "n_train": int(of_class[result.train].sum()), "n_test": int(counts.actual[code])}
+        row |= {"precision": float(precision[code]), "recall": float(recall[code])}
         row["samples"] = [_picture(int(i), name, images, shown) for i in chosen] if code < samples else []
         rows.append(row)
     return rows
@@ -210,8 +190,9 @@ def _picture(row: int, label: str, images: pd.DataFrame, shown: _Shown) -> dict[
     return {"style": shown.name(row), "alt": f"{key}: {label}", "key": key}
 
 
-def _matrix(confusion: NDArray[Any]) -> list[list[dict[str, Any]]]:
+def _matrix(result: Result) -> list[list[dict[str, Any]]]:
     """Cells of the confusion matrix with their share of the row, for the shading."""
+    confusion = result.figures.confusion
     totals = confusion.sum(axis=1)
     return [
         [{"count": int(n), "share": round(float(n / total), 3) if total else 0.0} for n in row]
@@ -219,31 +200,23 @@ def _matrix(confusion: NDArray[Any]) -> list[list[dict[str, Any]]]:
     ]
 
 
-def _confusions(names: Sequence[str], confusion: NDArray[Any], most: int = 15) -> list[dict[str, Any]]:
-    """The most frequent mistakes: (true class, predicted class, how often), most frequent first."""
-    wrong = confusion - np.diag(np.diag(confusion))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
-    pairs = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, wrong.shape), strict=True)]
-    return [
-        {"true": names[i], "predicted": names[j], "count": int(wrong[i, j])} for i, j in pairs if wrong[i, j]
-    ]
-
-
 def _grid(result: Result, images: pd.DataFrame, shown: _Shown, size: int) -> list[dict[str, Any]]:
     """Held-out pictures: the most confident mistakes first, then right ones spread over the test rows."""
-    truth = result.labels.codes[result.test]
-    wrong = truth != result.predicted
-    scores = None if result.probabilities is None else result.probabilities.max(axis=1)
-    mistakes, right = np.flatnonzero(wrong), np.flatnonzero(~wrong)
+    labels, scores = result.labels, result.confidence
+    mistakes, right = np.flatnonzero(~result.right), np.flatnonzero(result.right)
     if scores is not None:
         mistakes = mistakes[np.argsort(-scores[mistakes], kind="stable")]
     mistakes = mistakes[: max(size * _MISTAKES // _GRID, size - len(right))]
     spread = np.linspace(0, len(right) - 1, min(size - len(mistakes), len(right))).astype(int)
+    chosen = np.concatenate([mistakes, right[spread]])
+    truth, said = (
+        class_names(labels.classes, codes[chosen], f"{labels.separator} ")
+        for codes in (labels.codes[result.test], result.predicted)
+    )
     cells = []
-    for i in [*mistakes, *right[spread]]:
-        true, predicted = (result.labels.classes[code] for code in (truth[i], result.predicted[i]))
-        cell: dict[str, Any] = _picture(int(result.test[i]), true, images, shown)
-        cell |= {"right": not wrong[i], "true": true, "predicted": predicted}
+    for i, true, predicted in zip(chosen, truth, said, strict=True):
+        cell: dict[str, Any] = _picture(int(result.test[i]), true or _NONE, images, shown)
+        cell |= {"right": bool(result.right[i]), "true": true or _NONE, "predicted": predicted or _NONE}
         cell["score"] = None if scores is None else float(scores[i])
         cells.append(cell)
     return cells

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from classifiers.evaluation import Figures
+from classifiers.evaluation import FIGURES, Figures
+from classifiers.paired import Pair
 from classifiers.schemes import Labels
 from classifiers.splits import Rows
+from classifiers.targets import Targets
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,9 @@ class Result:
     """One head on one scheme and space. `train` and `test` are row numbers of the images; with cross-validation
     both are all labelled rows, and the predictions are those made while a row was left out.
 
-    `predicted` (n_test,) are codes of `labels.classes`; `probabilities` (n_test, k) in their order, or None.
+    `predicted` (n_test,) are codes of `labels.classes`, or with several labels an image an indicator (n_test, t);
+    `probabilities` (n_test, k) in their order, None if the head gives none or they are more than 16 million numbers;
+    `confidence` (n_test,) is the probability of what was predicted (of several labels, of the least sure one).
     `seconds` is the time to fit and predict; a factorization that ridge heads share is divided among them.
     """
 
@@ -30,10 +35,17 @@ class Result:
     n_train: int
     train: Rows
     test: Rows
-    predicted: Rows
-    probabilities: NDArray[np.float64] | None
+    predicted: Targets
+    confidence: NDArray[np.float64] | None
+    probabilities: NDArray[np.floating[Any]] | None
     figures: Figures
     seconds: float
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which of the test rows are predicted rightly: (n_test,)."""
+        same = np.asarray(self.predicted == self.labels.codes[self.test])
+        return same if same.ndim == 1 else np.asarray(same.all(axis=1))
 
     def row(self) -> dict[str, object]:
         """The result as a row of the board."""
@@ -44,20 +56,25 @@ class Result:
 
 
 COLUMNS = (
-    *("scheme", "head", "space", "classes", "n_train", "n_test", "accuracy", "accuracy_low", "accuracy_high"),
-    *("balanced_accuracy", "macro_f1", "majority", "seconds"),
+    *("scheme", "head", "space", "classes", "n_train", "n_test"),
+    *FIGURES,
+    "seconds",
 )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The board, one row a result; the images it is about; what failed, as (scheme, sentence); other notes."""
+    """The board, one row a result; the images it is about; what failed, as (scheme, sentence); other notes.
+
+    `pairs`: the most accurate result of each scheme against each of its others.
+    """
 
     board: pd.DataFrame
     images: pd.DataFrame
     results: tuple[Result, ...]
     errors: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
 
 class ComparisonInterrupted(KeyboardInterrupt):  # it is no error

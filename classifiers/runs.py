@@ -5,25 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from classifiers.errors import ClassifierError, SchemeError
+from classifiers.errors import ClassifierError, HeadError, SchemeError
+from classifiers.estimates import class_probabilities
 from classifiers.evaluation import evaluate_codes
+from classifiers.factor_cache import FactorCache, KeptFactors
 from classifiers.fitting import fit_on_views
+from classifiers.gram import Gram
+from classifiers.logistic import LogisticHead
+from classifiers.paired import paired
 from classifiers.presets import Estimator, HeadSpec, make_head
 from classifiers.results import COLUMNS, Comparison, Result
 from classifiers.ridge import RidgeHead
 from classifiers.schemes import Labels, Scheme
 from classifiers.splits import Rows, Split, Splitter
 from classifiers.suggestions import counted
+from classifiers.targets import Targets, labelled, occurring, only
+from classifiers.values import Texts
 from store import FeatureStore, StoreError
-from store.columns import hashes_from_hex
+from store.columns import Hashes, hashes_from_hex
 
 Progress = Callable[[int, int, str], None]
-_RIDGES_TOGETHER = 256
+_TOGETHER = 256
+_MOST_PROBABILITIES = 1 << 24  # kept of a result: 64 or 128 MB
 
 
 @dataclass
@@ -35,6 +45,7 @@ class Run:
     progress: Progress | None
     notes: list[str]
     plain: bool = False
+    groups: Texts | None = None
     results: list[Result] = field(default_factory=list)
     errors: list[tuple[str, str]] = field(default_factory=list)
     done: int = 0
@@ -63,19 +74,22 @@ class Run:
         jobs = dict(self._jobs(space, labels, splitter, cv, here))
         if not jobs:
             return
-        needed = np.flatnonzero(np.any([job.codes >= 0 for job in jobs.values()], axis=0))
+        needed = np.flatnonzero(np.any([labelled(job.codes) for job in jobs.values()], axis=0))
         self.report(f"reading {space}")
         try:
             images = self.images.iloc[needed]
             views = range(1 if self.plain else store.space(space).views)
             vectors = [store.vectors(space, images, view=view) for view in views]
-            bank = _Bank(space, vectors, needed, len(self.images))
+            hashes = hashes_from_hex(images["hash"])
+            bank = _Bank(
+                space, vectors, needed, len(self.images), hashes, FactorCache.of(store), cv is not None
+            )
         except StoreError as error:
             for name in jobs:
                 self.fail(name, str(error), len(self.heads))
             return
         for head, spec in self.heads.items():
-            together = _RIDGES_TOGETHER if isinstance(make_head(spec), RidgeHead) else 1
+            together = _TOGETHER if isinstance(make_head(spec), RidgeHead | LogisticHead) else 1
             waiting = list(jobs.items())
             for start in range(0, len(waiting), together):
                 self._batch(dict(waiting[start : start + together]), head, bank)
@@ -102,7 +116,8 @@ class Run:
             key=lambda one: (by_scheme.index(one.scheme), by_head.index(one.head), by_space.index(one.space)),
         )
         board = pd.DataFrame([result.row() for result in ordered], columns=list(COLUMNS))
-        return Comparison(board, self.images, tuple(ordered), tuple(self.errors), tuple(self.notes))
+        pairs = paired(ordered, self.groups)
+        return Comparison(board, self.images, tuple(ordered), tuple(self.errors), tuple(self.notes), pairs)
 
     def _jobs(
         self,
@@ -114,12 +129,12 @@ class Run:
     ) -> Iterator[tuple[str, _Job]]:
         """The schemes that can be run on a space, with their splits."""
         for name, one in labels.items():
-            codes = np.where(here, one.codes, -1)
-            absent = int((one.codes >= 0).sum() - (codes >= 0).sum())
+            codes = only(one.codes, here)
+            absent = int(labelled(one.codes).sum() - labelled(codes).sum())
             if absent:
                 self.note([f"scheme {name!r}: {counted(absent, 'image')} left out, not embedded in {space}."])
             try:
-                if len(np.unique(codes[codes >= 0])) < 2:
+                if len(occurring(codes)) < 2:
                     raise SchemeError(f"fewer than two of its classes have images in {space}.")
                 splits = (
                     splitter.folds(codes, cv, one.classes) if cv else [splitter.holdout(codes, one.classes)]
@@ -148,10 +163,15 @@ class Run:
             except (ClassifierError, ValueError, TypeError, ArithmeticError) as error:
                 failed |= {part.scheme: f"head {head}: {str(error).rstrip('.')}." for part in parts}
         for name in names:
+            if name not in failed:
+                try:
+                    result = predictions[name].result(name, head, bank.space, self.groups)
+                except HeadError as error:
+                    failed[name] = f"head {head}: {error}"
             if name in failed:
                 self.fail(name, f"scheme {name!r}, {failed[name]}", 1)
             else:
-                self.results.append(predictions[name].result(name, head, bank.space))
+                self.results.append(result)
                 self.done += 1
 
 
@@ -168,7 +188,7 @@ class _Job:
     """One scheme on the images of one space: codes (n,), -1 for those to leave out, and splits."""
 
     labels: Labels
-    codes: Rows
+    codes: Targets
     splits: list[Split]
 
 
@@ -177,7 +197,7 @@ class _Part:
     """One fold of one scheme."""
 
     scheme: str
-    codes: Rows
+    codes: Targets
     fold: int
     split: Split
 
@@ -185,11 +205,33 @@ class _Part:
 class _Bank:
     """The vectors of some images of a space, found by the row numbers of all images; one array a view."""
 
-    def __init__(self, space: str, views: Sequence[NDArray[np.float32]], rows: Rows, images: int) -> None:
+    def __init__(
+        self,
+        space: str,
+        views: Sequence[NDArray[np.float32]],
+        rows: Rows,
+        images: int,
+        hashes: Hashes,
+        factors: FactorCache,
+        folds: bool,
+    ) -> None:
         self.space = space
         self._views = views
         self._place = np.full(images, -1, np.intp)
         self._place[rows] = np.arange(len(rows))
+        self._hashes, self._factors, self._folds = hashes, factors, folds
+
+    def kept(self, rows: Rows) -> KeptFactors:
+        """Where the factorization of these images is kept; that of a fold is made from the Gram matrix of all."""
+        rest = np.ones(len(self._hashes), bool)
+        rest[self._place[rows]] = False
+        fold = self._folds and rest.sum() < len(rows)
+        gram = (lambda: self._gram.without(self._views[0][rest])) if fold else None
+        return self._factors.rows(self.space, self._hashes[self._place[rows]], gram)
+
+    @cached_property
+    def _gram(self) -> Gram:
+        return Gram.of(np.asarray(self._views[0]))
 
     def __getitem__(self, rows: Rows) -> NDArray[np.float32]:
         return self._views[0][self._place[rows]]
@@ -208,7 +250,8 @@ def _fit_parts(
     start = time.perf_counter()
     train = parts[0].split.train
     heads = [make_head(spec) for _ in parts]
-    warned = fit_on_views(heads, bank.views(train), [part.codes[train] for part in parts])
+    codes = [part.codes[train] for part in parts]
+    warned = fit_on_views(heads, bank.views(train), codes, bank.kept(train))
     share = (time.perf_counter() - start) / len(parts)
     for head, part in zip(heads, parts, strict=True):
         predictions[part.scheme].add(head, part.fold, bank, share)
@@ -221,9 +264,8 @@ class _Predictions:
     def __init__(self, job: _Job) -> None:
         self._job = job
         self.test = np.sort(np.concatenate([split.test for split in job.splits]))
-        self._predicted = np.full(len(self.test), -1, np.intp)
-        self._probabilities = np.zeros((len(self.test), len(job.labels.classes)))
-        self._has_probabilities = True
+        self._predicted: Targets = np.full((len(self.test), *job.codes.shape[1:]), -1, job.codes.dtype)
+        self._probabilities: NDArray[np.floating[Any]] | None = None
         self._seconds = 0.0
 
     def add(self, head: Estimator, fold: int, bank: _Bank, seconds: float) -> None:
@@ -232,19 +274,25 @@ class _Predictions:
         rows = self._job.splits[fold].test
         at = np.searchsorted(self.test, rows)
         vectors = bank[rows]
-        if hasattr(head, "predict_proba"):
-            found = head.predict_proba(vectors)
-            self._probabilities[np.ix_(at, head.classes_)] = found
-            self._predicted[at] = head.classes_[found.argmax(axis=1)]
-        else:
-            self._has_probabilities = False
+        several = self._job.codes.ndim == 2
+        found = class_probabilities(head, vectors, len(self._job.labels.classes), several)
+        if found is not None:
+            if self._probabilities is None:
+                self._probabilities = np.zeros((len(self.test), found.shape[1]), found.dtype)
+            self._probabilities[at] = found
+        if found is None:
             self._predicted[at] = head.predict(vectors)
+        else:
+            self._predicted[at] = found > 0.5 if several else found.argmax(axis=1)
         self._seconds += seconds + time.perf_counter() - start
 
-    def result(self, scheme: str, head: str, space: str) -> Result:
-        """The pooled result of all folds."""
-        job = self._job
+    def result(self, scheme: str, head: str, space: str, groups: Texts | None) -> Result:
+        """The pooled result of all folds. Raises HeadError."""
+        job, test, probabilities = self._job, self.test, self._probabilities
         one = len(job.splits) == 1
+        confidence = None if probabilities is None else _confidence(probabilities, self._predicted)
+        kept = probabilities is not None and probabilities.size <= _MOST_PROBABILITIES
+        some = None if groups is None else groups[test]
         return Result(
             scheme=scheme,
             head=head,
@@ -252,10 +300,22 @@ class _Predictions:
             labels=job.labels,
             split=job.splits[0].name if one else f"{len(job.splits)}-fold cross-validation",
             n_train=round(float(np.mean([len(split.train) for split in job.splits]))),
-            train=job.splits[0].train if one else self.test,
-            test=self.test,
+            train=job.splits[0].train if one else test,
+            test=test,
             predicted=self._predicted,
-            probabilities=self._probabilities if self._has_probabilities else None,
-            figures=evaluate_codes(job.codes[self.test], self._predicted, len(job.labels.classes)),
+            confidence=confidence,
+            probabilities=probabilities if kept else None,
+            figures=evaluate_codes(
+                job.codes[test], self._predicted, len(job.labels.classes), probabilities, some
+            ),
             seconds=self._seconds,
         )
+
+
+def _confidence(probabilities: NDArray[Any], predicted: Targets) -> NDArray[np.float64]:
+    """The probability of what was predicted; of several labels that of the least sure one."""
+    if predicted.ndim == 1:
+        own = probabilities[np.arange(len(predicted)), predicted]
+    else:
+        own = np.where(predicted == 1, probabilities, 1 - probabilities).min(axis=1)
+    return np.asarray(own, np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from classifiers.errors import HeadError, SpaceMismatchError
+from classifiers.estimates import class_probabilities
 from classifiers.evaluation import Figures
 from classifiers.heads import check_space, probabilities
 from classifiers.presets import Estimator, head_name
-from classifiers.schemes import Scheme
+from classifiers.schemes import Scheme, class_names
+from classifiers.targets import Targets
 from classifiers.values import as_text
 from store import Space
 from store.recipes import describe_difference, fingerprint
 
 TrainHashes = NDArray[np.uint64]
+_LIBRARIES = ("embank", "scikit-learn", "keras", "numpy")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class SavedHead:
 
     `train_hashes`: the first 8 bytes of each training image's hash, sorted, so that an evaluation can leave
     these images out; empty if unknown. `figures` and `split`: plain JSON values, how it did and on which images.
+    `versions`: of embank and of the libraries that it was trained with.
     """
 
     estimator: Estimator
@@ -40,6 +45,7 @@ class SavedHead:
     split: dict[str, Any] | None = None
     figures: dict[str, Any] | None = None
     train_hashes: TrainHashes = field(default_factory=lambda: np.zeros(0, np.uint64))
+    versions: dict[str, str] = field(default_factory=lambda: {name: version(name) for name in _LIBRARIES})
 
     @classmethod
     def of(
@@ -54,12 +60,13 @@ class SavedHead:
         split: Mapping[str, Any] | None = None,
         head: str | None = None,
     ) -> SavedHead:
-        """A record of a fitted estimator.
+        """A record of a fitted estimator; of a search (`GridSearchCV` and the like) that of its best estimator.
 
         `classes`: the names of codes 0, 1, … if it was fitted on codes, else the order of its classes; by default
         its own classes. `space` may be left out for one of our heads that was fitted on `Vectors`.
         `train_hashes`: hashes of the training images, as hex digits or uint64. Raises HeadError.
         """
+        estimator = getattr(estimator, "best_estimator_", estimator)
         own = getattr(estimator, "classes_", None)
         if own is None:
             raise HeadError(f"the head {head_name(estimator)} is not fitted; call fit before saving it.")
@@ -95,23 +102,41 @@ class SavedHead:
         """The number of dimensions of the vectors."""
         return int(self.estimator.n_features_in_)
 
-    def predict(self, X: ArrayLike) -> NDArray[np.object_]:
-        """The class name of each row, (n,). Raises SpaceMismatchError or HeadError."""
-        names: NDArray[np.object_] = np.array(self.classes, object)[self.predict_codes(X)]
-        return names
+    @property
+    def multilabel(self) -> bool:
+        """Whether it gives several labels an image."""
+        return bool(
+            getattr(self.estimator, "multilabel_", self.scheme is not None and self.scheme.multilabel)
+        )
 
-    def predict_codes(self, X: ArrayLike) -> NDArray[np.intp]:
-        """The class of each row as an index into `classes`, (n,)."""
+    def predict(self, X: ArrayLike) -> NDArray[np.object_]:
+        """The class name of each row, (n,); several are joined by the scheme's separator.
+
+        Raises SpaceMismatchError or HeadError.
+        """
+        separator = ";" if self.scheme is None else self.scheme.separator
+        return class_names(self.classes, self.predict_codes(X), separator)
+
+    def predict_codes(self, X: ArrayLike) -> Targets:
+        """The class of each row as an index into `classes`, (n,).
+
+        Of several labels an image an indicator (n, t) of those whose probability is above 0.5. (A ridge's own
+        `predict`, as scikit-learn's, cuts its scores at 0 instead, and finds fewer of the rare labels.)
+        """
+        if self.multilabel:
+            return (self._label_probabilities(X) > 0.5).astype(np.int8)
         own = self.estimator.classes_
         predicted = self._asked(self.estimator.predict, X)
         return self.columns[np.searchsorted(own, predicted)]
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Probabilities (n, k), columns in the order of `classes`.
+        """Probabilities (n, k), columns in the order of `classes`; of several labels each by itself.
 
         For an estimator that has none (a support vector machine), the softmax of its scores: it orders the
         classes, and is not calibrated.
         """
+        if self.multilabel:
+            return self._label_probabilities(X)
         if hasattr(self.estimator, "predict_proba"):
             found = self._asked(self.estimator.predict_proba, X)
         elif hasattr(self.estimator, "decision_function"):
@@ -121,6 +146,15 @@ class SavedHead:
         result = np.zeros((len(found), len(self.classes)))
         result[:, self.columns] = found
         return result
+
+    def _label_probabilities(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Of several labels an image: (n, t); 0 and 1 if the estimator gives none."""
+
+        def asked(vectors: NDArray[Any]) -> NDArray[Any]:
+            found = class_probabilities(self.estimator, vectors, len(self.classes), multilabel=True)
+            return self.estimator.predict(vectors) if found is None else found
+
+        return np.asarray(self._asked(asked, X), np.float64)
 
     def check(self, other: object) -> None:
         """Raises SpaceMismatchError, saying what differs, if vectors or a recipe are not of this head's space.
@@ -164,9 +198,14 @@ def short_hashes(hashes: Iterable[str] | TrainHashes) -> TrainHashes:
 
 
 def _columns(own: NDArray[Any], names: tuple[str, ...]) -> NDArray[np.intp]:
-    """The index in `names` of each of an estimator's classes, which are codes or the names themselves."""
+    """The index in `names` of each of an estimator's classes, which are codes or the names themselves.
+
+    Of several labels an image scikit-learn has a list with the values of each label: they are in order.
+    """
     if len(set(names)) != len(names):
         raise HeadError(f"the classes {list(names)} are not all different.")
+    if isinstance(own, list) and len(own) == len(names):
+        return np.arange(len(names))
     texts = [as_text(one) for one in own]
     if set(texts) <= set(names):
         return np.array([names.index(text) for text in texts], np.intp)

@@ -76,10 +76,6 @@ class _Entry:
 
 def _scheme(entry: _Entry, earlier: dict[str, Scheme], later: list[str]) -> Scheme:
     plain: dict[str, Any] = entry.plain()
-    if str(plain.get("multilabel", "false")).lower() not in ("false", "no", "off", "0"):
-        raise entry.error(
-            "schemes with several labels an image (multilabel) are not in this version of embank"
-        )
     if "from" not in plain:
         raise entry.error("it needs `from:` (folder, key, labels.COLUMN, or an earlier scheme)")
     source = plain["from"]
@@ -89,13 +85,34 @@ def _scheme(entry: _Entry, earlier: dict[str, Scheme], later: list[str]) -> Sche
             f"labels.{source} for a column",
             entry.options["from"][0],
         )
-    options = {
-        option: plain[option] for option in ("groups", "regex", "where", "drop", "classes") if option in plain
+    options: dict[str, Any] = {
+        option: plain[option]
+        for option in ("groups", "regex", "where", "drop", "classes", "separator")
+        if option in plain
     }
+    options["multilabel"] = _switch(plain.get("multilabel", "false"), entry)
+    if "separator" in options and not options["multilabel"]:
+        raise entry.error("separator goes with multilabel: true", entry.options["separator"][0])
     try:
         return Scheme(entry.name, source, parent=earlier.get(source), **options)
     except SchemeError as error:
         raise SchemeError(f"{entry.path}, line {entry.line}, {error}") from error
+
+
+def _switch(value: str, entry: _Entry) -> bool:
+    known = {
+        "true": True,
+        "yes": True,
+        "on": True,
+        "1": True,
+        "false": False,
+        "no": False,
+        "off": False,
+        "0": False,
+    }
+    if value.lower() not in known:
+        raise entry.error(f"multilabel is true or false; got {value!r}", entry.options["multilabel"][0])
+    return known[value.lower()]
 
 
 def _error(path: Path, line: int, name: str, what: str, end: str = ".") -> SchemeError:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from classifiers.errors import ExpressionError, SchemeError
 from classifiers.expressions import find_column, matches
 from classifiers.groups import Groups, grouped, normalized
+from classifiers.label_values import Values
 from classifiers.suggestions import counted, listed, suggest
+from classifiers.targets import Targets
 from classifiers.values import Texts, as_text, as_texts, given, natural_order
 
 OPTIONS = ("from", "groups", "regex", "where", "drop", "classes", "multilabel", "separator")
@@ -23,16 +24,34 @@ SIDES = frozenset(("train", "training", "val", "valid", "validation", "test"))
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels that a scheme gives to n images: codes[i] is an index into `classes`, or -1 for no label."""
+    """The labels that a scheme gives to n images: codes[i] is an index into `classes`, or -1 for no label.
+
+    With several labels an image `codes` is an indicator (n, t) int8: 1 for each class of an image, 0 for the
+    others, and a row of -1 for an image that is not labelled; `separator` then joins their names.
+    """
 
     name: str
     classes: tuple[str, ...]
-    codes: NDArray[np.intp]
+    codes: Targets
+    separator: str = ";"
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether an image has several labels."""
+        return self.codes.ndim == 2
 
     def names(self) -> Texts:
-        """The class name of each image, None for no label: (n,) object."""
-        names: Texts = np.array([*self.classes, None], object)[self.codes]
-        return names
+        """The class name of each image, several joined; None for no label, '' for none of several: (n,) object."""
+        return class_names(self.classes, self.codes, self.separator)
+
+
+def class_names(classes: Sequence[str], codes: Targets, separator: str) -> Texts:
+    """The names of codes (n,) or of an indicator (n, t): (n,) object, as in `Labels.names`."""
+    names: Texts = np.array([*classes, None], object)
+    if codes.ndim == 1:
+        return names[codes]
+    joined = [separator.join(names[:-1][row == 1]) if row[0] >= 0 else None for row in codes]
+    return np.array(joined, object)
 
 
 @dataclass(frozen=True)
@@ -44,6 +63,10 @@ class Scheme:
     values, or names of groups, that get no label. `groups`: class → its values, one of them 'rest' for all other
     values. `where`: only images for which the expression holds. `classes`: the order of all classes; without it
     the order of `groups`, else natural order.
+
+    `multilabel`: several labels an image, the values being what stands between `separator`s, or with a `regex` all
+    places where it is found. An image without values is not labelled, nor is one that loses all of them to `drop`;
+    one whose values are in none of the `groups` is labelled and has none of the labels.
     """
 
     name: str
@@ -54,8 +77,16 @@ class Scheme:
     where: str | None = None
     drop: Sequence[str] = ()
     classes: Sequence[str] | None = None
+    multilabel: bool = False
+    separator: str = ";"
 
     def __post_init__(self) -> None:
+        if not self.separator:
+            raise self._error("separator must be a text such as ';', not an empty one")
+        if self.parent is not None and self.parent.multilabel and not self.multilabel:
+            raise self._error(
+                f"it is made from {self.source!r}, which gives several labels an image: add multilabel: true"
+            )
         if self.groups is not None:
             object.__setattr__(self, "groups", normalized(self.groups, self.name))
         object.__setattr__(self, "drop", tuple(as_text(value) for value in self.drop))
@@ -70,18 +101,15 @@ class Scheme:
         Raises SchemeError for an unknown column, a bad expression, and, unless `strict` is False (for images
         other than those the scheme was written for), for names that do not occur and fewer than two classes.
         """
-        texts = self._texts(images, strict)
-        present = set(given(texts))
-        order = self._order(present, strict)
-        position = {name: code for code, name in enumerate(order)}
-        codes = np.array([position.get(text, -1) for text in texts], np.intp)
+        values = self._kept(images, strict)
+        order = self._order(values.present(), strict)
         if strict and len(order) < 2:
             left = f"leaves one class, {order[0]!r}," if order else "leaves no labels"
             raise self._error(
                 f"{left} on {counted(len(images), 'image')}: two classes are needed. Check "
                 "from, regex, groups, where and drop"
             )
-        return Labels(self.name, order, codes)
+        return Labels(self.name, order, values.targets(order, self.multilabel), self.separator)
 
     @staticmethod
     def from_groups(values: pd.Series[Any], groups: Groups) -> pd.Series[Any]:
@@ -108,6 +136,8 @@ class Scheme:
             options["drop"] = list(self.drop)
         if self.classes is not None:
             options["classes"] = list(self.classes)
+        if self.multilabel:
+            options |= {"multilabel": True, "separator": self.separator}
         return options
 
     @classmethod
@@ -118,7 +148,10 @@ class Scheme:
             groups = options.get("groups")
             texts = {key: options.get(key) for key in ("regex", "where")}
             lists = [options.get("drop", []), options.get("classes") or []]
-            _check_texts([value for value in texts.values() if value is not None], *lists)
+            multilabel, separator = options.get("multilabel", False), options.get("separator", ";")
+            _check_texts([value for value in texts.values() if value is not None], [separator], *lists)
+            if not isinstance(multilabel, bool):
+                raise TypeError(f"multilabel is {multilabel!r}, not true or false")
             return cls(
                 name=str(options["name"]),
                 source=str(options["from"]),
@@ -126,33 +159,36 @@ class Scheme:
                 groups=None if groups is None else dict(groups),
                 drop=tuple(options.get("drop", ())),
                 classes=options.get("classes"),
+                multilabel=multilabel,
+                separator=separator,
                 **texts,
             )
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise SchemeError(f"this is no scheme: {error}") from error
 
-    def _texts(self, images: pd.DataFrame, strict: bool) -> Texts:
-        """The label of each image, None for none."""
-        texts = self._values(images, strict)
-        present = set(given(texts))
-        dropped = [value for value in self.drop if value in present]
+    def _kept(self, images: pd.DataFrame, strict: bool) -> Values:
+        """The labels of the images, after all options but `classes`."""
+        values = self._values(images, strict)
+        present = values.present()
         self._check_dropped(present, strict)
-        texts = _without(texts, np.isin(texts, dropped))
+        values = values.without(np.isin(values.texts, [value for value in self.drop if value in present]))
         if self.groups is not None:
-            texts = grouped(texts, self.groups, self.name, strict)
-            groups_dropped = [value for value in self.drop if value in self.groups]
-            texts = _without(texts, np.isin(texts, groups_dropped))
+            values = replace(values, texts=grouped(values.texts, self.groups, self.name, strict))
+            values = values.without(
+                np.isin(values.texts, [value for value in self.drop if value in self.groups])
+            )
         if self.where is not None:
             try:
-                texts = _without(texts, ~matches(self.where, images))
+                values = values.among(matches(self.where, images))
             except ExpressionError as error:
                 raise SchemeError(f"scheme {self.name!r}: {error}") from error
-        return texts
+        return values
 
-    def _values(self, images: pd.DataFrame, strict: bool) -> Texts:
+    def _values(self, images: pd.DataFrame, strict: bool) -> Values:
         """Values of the source, after the regular expression."""
         if self.parent is not None:
-            texts = self.parent.labels(images, strict).names()
+            labels = self.parent.labels(images, strict)
+            values = Values.of_targets(labels.codes, labels.classes)
         else:
             column = find_column(self.source, images)
             if column is None:
@@ -160,18 +196,21 @@ class Scheme:
                     f"there is no column or earlier scheme {self.source!r}. {suggest(self.source, _sources(images))}",
                     "",
                 )
-            texts = as_texts(images[column])
+            values = Values.of_texts(as_texts(images[column]))
         if self.regex is None:
-            return texts
-        pattern = _compiled(self.regex, self.name)
-        found = np.array([_first_group(pattern, text) for text in texts], object)
-        if strict and not any(value is not None for value in found):
-            example = next((text for text in texts if text is not None), None)
+            return values.split(self.separator) if self.multilabel and not self._parent_splits else values
+        found = values.found(_compiled(self.regex, self.name), self.multilabel)
+        if strict and not found.present():
+            example = next(iter(given(values.texts)), None)
             raise self._error(
-                f"its regex {self.regex!r} is found in none of {counted(len(texts), 'value')} of {self.source!r}, "
-                f"such as {example!r}"
+                f"its regex {self.regex!r} is found in none of {counted(len(values.texts), 'value')} of "
+                f"{self.source!r}, such as {example!r}"
             )
         return found
+
+    @property
+    def _parent_splits(self) -> bool:
+        return self.parent is not None and self.parent.multilabel
 
     def _check_dropped(self, present: set[str], strict: bool) -> None:
         for value in self.drop:
@@ -247,13 +286,6 @@ def _check_texts(*lists: object) -> None:
             raise TypeError(f"{items!r} is not a list of texts")
 
 
-def _without(texts: Texts, rows: NDArray[np.bool_]) -> Texts:
-    """A copy of `texts` with no label in `rows`."""
-    left = texts.copy()
-    left[rows] = None
-    return left
-
-
 def _compiled(regex: str, name: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(regex)
@@ -265,11 +297,6 @@ def _compiled(regex: str, name: str) -> re.Pattern[str]:
             "put brackets around the one part that is the label."
         )
     return pattern
-
-
-def _first_group(pattern: re.Pattern[str], text: str | None) -> str | None:
-    match = pattern.search(text) if text is not None else None
-    return (match[1] or None) if match else None
 
 
 def _sources(images: pd.DataFrame) -> list[str]:

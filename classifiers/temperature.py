@@ -1,4 +1,4 @@
-"""Temperature scaling: one number that turns scores into probabilities."""
+"""Calibration: one number that turns scores of classes into probabilities, or two for each of several labels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 SMALLEST, LARGEST = 1e-3, 1e4
 
@@ -20,8 +21,9 @@ def fit_temperature(scores: NDArray[Any], codes: NDArray[np.intp]) -> float:
     if scores.shape[1] == 1:
         scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
     rows = len(scores)
+    scores = np.ascontiguousarray(scores.T)  # sums over few classes are quick along many rows
     noise = 1.0 / (rows + 2)
-    aim = (1 - noise) * scores[np.arange(rows), codes].sum() + noise * scores.mean(axis=1).sum()
+    aim = (1 - noise) * scores[codes, np.arange(rows)].sum() + noise * scores.mean(axis=0).sum()
     low, high, factor = 0.0, LARGEST, 1.0
     for _ in range(60):
         slope, curvature = _derivatives(scores, factor)
@@ -37,12 +39,61 @@ def fit_temperature(scores: NDArray[Any], codes: NDArray[np.intp]) -> float:
     return float(max(factor, SMALLEST))
 
 
+def fit_platt(scores: NDArray[Any], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Factors and offsets (2, t): the probability of label j is 1 / (1 + exp(-(factor · score + offset))).
+
+    scores, truth: (n, t). Platt 1999, "Probabilistic outputs for support vector machines", with his smoothed
+    targets, all labels at once by damped Newton steps (Lin, Lin & Weng 2007). A factor is at least 0, so that the
+    order of scores stays; a label that all rows have, or none, depends on no score.
+    """
+    positives = truth.sum(axis=0)
+    negatives = len(truth) - positives
+    aim = np.where(truth, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+    scores = scores.astype(np.float64)
+    factor, offset = np.zeros(scores.shape[1]), np.log((positives + 1) / (negatives + 1))
+    varied = (positives > 0) & (negatives > 0) & (np.ptp(scores, axis=0) > 0)
+    loss = _platt_loss(scores, aim, factor, offset)
+    for _ in range(50):
+        p = expit(scores * factor + offset)
+        bend = p * (1 - p)
+        a, b = ((p - aim) * scores).sum(axis=0), (p - aim).sum(axis=0)
+        aa = (bend * scores**2).sum(axis=0) + 1e-12
+        ab, bb = (bend * scores).sum(axis=0), bend.sum(axis=0) + 1e-12
+        room = np.maximum(aa * bb - ab**2, 1e-12 * aa * bb)
+        steps = np.where(varied, (bb * a - ab * b) / room, 0), np.where(varied, (aa * b - ab * a) / room, 0)
+        size = np.ones(len(factor))
+        for _ in range(30):
+            tried = _platt_loss(scores, aim, factor - size * steps[0], offset - size * steps[1])
+            size = np.where(tried <= loss + 1e-12, size, size / 2)
+            if (tried <= loss + 1e-12).all():
+                break
+        better = tried <= loss + 1e-12
+        factor, offset = factor - better * size * steps[0], offset - better * size * steps[1]
+        gained, loss = np.where(better, loss - tried, 0.0), np.where(better, tried, loss)
+        if (gained <= 1e-9 * len(truth)).all():
+            break
+    upright = factor >= 0
+    priors = np.log((positives + 1) / (negatives + 1))
+    return np.stack([np.where(upright, factor, 0.0), np.where(upright, offset, priors)])
+
+
+def _platt_loss(
+    scores: NDArray[np.float64],
+    aim: NDArray[np.float64],
+    factor: NDArray[np.float64],
+    offset: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    margins = scores * factor + offset
+    losses: NDArray[np.float64] = (np.logaddexp(0, margins) - aim * margins).sum(axis=0)
+    return losses
+
+
 def _derivatives(scores: NDArray[Any], factor: float) -> tuple[float, float]:
-    """First and second derivative of the sum of log-sum-exp(factor · scores) by the factor."""
+    """First and second derivative of the sum of log-sum-exp(factor · scores) by the factor; scores (k, n)."""
     p = scores * factor
-    p -= p.max(axis=1, keepdims=True)
+    p -= p.max(axis=0)
     np.exp(p, out=p)
-    p /= p.sum(axis=1, keepdims=True)
+    p /= p.sum(axis=0)
     weighted = p * scores
-    mean = weighted.sum(axis=1)
+    mean = weighted.sum(axis=0)
     return float(mean.sum()), float(np.vdot(weighted, scores) - mean @ mean)

@@ -84,14 +84,27 @@ def open_engine_for(
 ) -> Engine:
     """An engine that makes exactly the vectors of `frozen`. Raises WeightsError if the weights are others."""
     opened = open_engine(settings, engine, batch_size, threads)
+    opened.recipe = _checked(opened.recipe, frozen, settings)
+    return opened
+
+
+def build_for(frozen: FrozenRecipe, settings: Recipe) -> BuiltModel:
+    """The Keras model of `frozen` in the precision of `settings`. Raises WeightsError if the weights are others."""
+    built = _build(settings)
+    _checked(built.freeze(dataclasses.replace(settings, precision=frozen.precision)), frozen, settings)
+    return built
+
+
+def _checked(found: FrozenRecipe, frozen: FrozenRecipe, settings: Recipe) -> FrozenRecipe:
+    """The recipe of what was opened by `settings`, after seeing that it is `frozen`."""
     if is_own(frozen.weights):  # a model is called after its file, which may have another name by now
-        opened.recipe = dataclasses.replace(opened.recipe, backbone=frozen.backbone)
-    if opened.recipe != frozen:
+        found = dataclasses.replace(found, backbone=frozen.backbone)
+    if found != frozen:
         raise WeightsError(
             f"the {_weights_of(settings)} are not those that {frozen.space} was made with: their digest is "
-            f"{opened.recipe.weights}, expected {frozen.weights}. Pass the right file with --weights FILE."
+            f"{found.weights}, expected {frozen.weights}. Pass the right file with --weights FILE."
         )
-    return opened
+    return found
 
 
 def _open_keras(recipe: Recipe, batch_size: int) -> Engine:

@@ -97,7 +97,7 @@ def convert_and_cache(recipe: FrozenRecipe, built: BuiltModel) -> Path:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".converting-") as place:
             scratch = Path(place, target.name)
             scratch.mkdir()
-            ov.save_model(_convert(built.model, recipe.image_size), scratch / _MODEL, compress_to_fp16=False)
+            save_model(_convert(built.model, recipe.image_size), scratch / _MODEL)
             (scratch / _DIGEST).write_text(_digest(scratch))
             shutil.rmtree(target, ignore_errors=True)
             scratch.rename(target)
@@ -123,8 +123,18 @@ def _convert(model: Any, size: int) -> ov.Model:  # noqa: ANN401
         lambda pictures: model(pictures, training=False),
         input_signature=[tf.TensorSpec([None, size, size, 3], tf.float32)],
     ).get_concrete_function()
+    return convert_function(function)
+
+
+def convert_function(function: Any) -> ov.Model:  # noqa: ANN401
+    """A concrete function of TensorFlow as an OpenVINO model."""
     with standard_error_held_back(), _without_telemetry():
         return ov.convert_model(function)
+
+
+def save_model(model: ov.Model, path: Path) -> None:
+    """Writes `path`, an .xml file, and a .bin file beside it, in full precision."""
+    ov.save_model(model, path, compress_to_fp16=False)
 
 
 @contextmanager

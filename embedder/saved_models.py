@@ -58,7 +58,7 @@ class SavedModel:
         import tensorflow as tf
 
         self._function, self._recipe = function, recipe
-        self._keep = keep  # TensorFlow frees the variables with the object that was loaded
+        self.module = keep  # TensorFlow frees the variables with the object that was loaded
         size = recipe.image_size or 0
         shape = (None, size, size, 3)
         self._compiled = tf.function(

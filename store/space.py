@@ -81,6 +81,11 @@ class Space:
             now = Space(self.directory)
             now.read(self._rows_in(now, rows), out)
 
+    def release(self) -> None:
+        """Unmaps the parts until they are read again: mapped pages that were touched count as resident memory."""
+        for part in self.parts:
+            part.__dict__.pop("vectors", None)
+
     def _rows_in(self, now: Space, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         found = np.full(len(rows), -1, np.int64)
         for view in np.unique(self._index.views[rows]).tolist():

@@ -22,6 +22,7 @@ from classifiers import (
     Scheme,
     SchemeError,
     SpaceMismatchError,
+    SplitError,
     compare,
     evaluate_head,
     load_head,
@@ -38,6 +39,8 @@ RECIPES = [{"backbone": "Small", "image_size": 32}, {"backbone": "Large", "image
 
 class FakeStore:
     """Stands in for a FeatureStore: images with vectors that depend on their labels."""
+
+    path = Path("nowhere.embank")
 
     def __init__(
         self, images: pd.DataFrame, vectors: dict[str, np.ndarray[Any, Any]], recipes: list[Any]
@@ -138,7 +141,7 @@ def test_ridge_factorizes_once_for_all_schemes(monkeypatch: pytest.MonkeyPatch) 
         calls.append(len(X))
         return factorize(X, *rest)
 
-    monkeypatch.setattr("classifiers.ridge.factorize", counting)
+    monkeypatch.setattr("classifiers.factor_cache.factorize", counting)
     run_comparison(make_store(), SCHEMES, ["ridge"])
     assert calls == [180, 180]
     calls.clear()
@@ -176,6 +179,121 @@ def test_broken_schemes_and_heads_stop_nothing() -> None:
         compare(make_store(), SCHEMES, ["rigde"])
     with pytest.raises(UnknownSpaceError):
         compare(make_store(), SCHEMES, spaces=["Huge"])
+
+
+def test_a_head_that_gives_nan_is_an_error_of_its_own() -> None:
+    class Lost(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+        def fit(self, X: object, y: Any) -> Lost:
+            self.classes_ = np.unique(y)
+            return self
+
+        def predict_proba(self, X: Any) -> Any:
+            return np.full((len(X), len(self.classes_)), np.nan)
+
+    comparison = run_comparison(make_store(), [SCHEMES["shape"]], ["ridge", Lost()], ["Small"])
+    assert [result.head for result in comparison.results] == ["ridge"]
+    assert "no numbers (NaN or infinity) for 60 images of 60" in comparison.errors[0][1]
+
+
+def test_heads_are_compared_in_pairs() -> None:
+    comparison = run_comparison(make_store(), SCHEMES, ["ridge", "svm"])
+    assert [(pair.scheme, pair.n) for pair in comparison.pairs] == [
+        (name, 60) for name in SCHEMES for _ in range(3)
+    ]
+    board = comparison.board.set_index(["scheme", "head", "space"])["accuracy"]
+    for pair in comparison.pairs:
+        best, other = (
+            board[(pair.scheme, *one)]
+            for one in ((pair.head, pair.space), (pair.other_head, pair.other_space))
+        )
+        assert best == board[pair.scheme].max()
+        assert pair.difference == pytest.approx(best - other)
+
+
+def test_an_image_of_two_names_counts_once() -> None:
+    store = make_store()
+    once = run_comparison(store, [SCHEMES["shape"]], ["ridge"], ["Small"], cv=3)
+    again = store._images[:50].assign(source="other")
+    store._images = pd.concat([store._images, again], ignore_index=True)
+    store._vectors = {name: np.concatenate([one, one[:50]]) for name, one in store._vectors.items()}
+    twice = run_comparison(store, [SCHEMES["shape"]], ["ridge"], ["Small"], cv=3)
+    columns = [name for name in once.board if name != "seconds"]
+    pd.testing.assert_frame_equal(once.board[columns], twice.board[columns])
+    assert any("other names of the same bytes left out" in note for note in twice.notes)
+    saved, _ = train_head(make_store(seed=5), SCHEMES["shape"], "ridge", "Small")
+    found = evaluate_head(store, saved)
+    assert found["rows"][0]["n"] == 240
+    assert any("50 other names of the same bytes" in note for note in found["notes"])
+
+
+def test_groups_stay_together_and_widen_intervals() -> None:
+    store = make_store()
+    store._images["labels.scene"] = np.arange(240) // 12
+    comparison = run_comparison(
+        store, [SCHEMES["shape"]], ["ridge"], ["Small"], split="random", group="scene"
+    )
+    result = comparison.results[0]
+    assert not set(result.train // 12) & set(result.test // 12)
+    alone = run_comparison(store, [SCHEMES["shape"]], ["ridge"], ["Small"], split="random")
+    assert "by scene" in result.split and "by" not in alone.results[0].split
+    saved, _ = train_head(make_store(seed=5), SCHEMES["shape"], "ridge", "Small")
+    plain, grouped = (evaluate_head(store, saved, group=group)["rows"][0] for group in (None, "scene"))
+    assert plain["accuracy"] == grouped["accuracy"]
+    assert plain["macro_f1_low"] != grouped["macro_f1_low"]
+    with pytest.raises(SplitError, match="no column 'secne' to group by"):
+        run_comparison(store, [SCHEMES["shape"]], ["ridge"], group="secne")
+
+
+def tagged_store(seed: int = 0) -> Any:
+    """A store whose label table has both what the pictures show and their colour, in one column."""
+    store = make_store(seed=seed)
+    tags = store._images["folder"] + "; " + store._images["labels.colour"]
+    store._images["labels.tags"] = tags.where(np.arange(240) % 20 != 0)
+    return store
+
+
+TAGS = Scheme("tags", "tags", multilabel=True)
+
+
+@pytest.mark.parametrize("head", ["ridge", "logistic", "knn", "forest"])
+def test_several_labels_an_image(head: str) -> None:
+    comparison = run_comparison(tagged_store(), [TAGS], [head], ["Small"], cv=4)
+    assert not comparison.errors
+    result = comparison.results[0]
+    assert result.predicted.shape == (228, 5)
+    assert result.probabilities is not None and result.confidence is not None
+    assert ((result.probabilities > 0.5) == result.predicted).all()
+    row = comparison.board.iloc[0]
+    assert row["accuracy"] == result.right.mean() > 0.3
+    assert row["micro_f1"] > 0.75
+    assert row["average_precision"] > 0.8
+    assert 0 < row["calibration_error"] < 0.2
+
+
+def test_train_save_evaluate_with_several_labels(tmp_path: Path) -> None:
+    store = tagged_store()
+    saved, report = train_head(store, TAGS, "ridge", "Small")
+    saved.save(tmp_path / "tags.head")
+    back = load_head(tmp_path / "tags.head")
+    assert back.multilabel and back.scheme == TAGS
+    assert report["classes"] == ["blue", "disc", "red", "ring", "star"]
+    found = evaluate_head(store, back, where=["red: tags == 'disc;red' or tags == 'ring;red'"])
+    assert found["rows"][0] == report["rows"][1] | {"subset": "overall"}
+    assert found["rows"][1]["subset"] == "red" and found["rows"][1]["n"] < found["rows"][0]["n"]
+    vectors = store.vectors("Small", store.images().iloc[:6])
+    names = back.predict(vectors)
+    expected = [
+        ";".join(name for name, share in zip(back.classes, row, strict=True) if share > 0.5)
+        for row in back.predict_proba(vectors)
+    ]
+    assert names.tolist() == expected
+    other = tagged_store(seed=5)
+    other._images["labels.tags"] = other._images["labels.tags"].str.replace("star", "comet")
+    found = evaluate_head(other, back)
+    assert any("'comet'" in note for note in found["notes"])
+    assert [one["n"] for one in found["rows"][0]["per_class"]][4] == 0
+    with pytest.raises(HeadError, match="gives several labels an image"):
+        evaluate_head(store, back, scheme=SCHEMES["shape"])
 
 
 def test_default_schemes_and_images_without_vectors() -> None:
@@ -227,6 +345,10 @@ def test_train_save_evaluate(tmp_path: Path) -> None:
     ]
     assert found["rows"][0] == report["rows"][1] | {"subset": "overall"}
     assert any("180 images left out" in note for note in found["notes"])
+    row = evaluate_head(store, back, where=["narrow one : width < 250 and key != 'a:b'"])["rows"][1]
+    assert row == found["rows"][1] | {"subset": "narrow one"}
+    assert [one["class"] for one in row["per_class"]] == ["round", "other"]
+    assert np.sum(row["confusion"]) == row["n"]
     elsewhere = evaluate_head(make_store(seed=7), back)
     assert elsewhere["rows"][0]["n"] == 240
     assert elsewhere["rows"][0]["accuracy"] > 0.7

@@ -16,7 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.svm import LinearSVC
+from sklearn.ensemble import VotingClassifier
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
 
 from classifiers import (
     DenseHead,
@@ -30,6 +36,7 @@ from classifiers import (
     make_head,
     save_head,
 )
+from classifiers.head_files import sealed
 from store import Vectors
 from store.commit import checksum
 from store.recipes import space_id
@@ -64,7 +71,7 @@ def saved_ridge(path: Path) -> RidgeHead:
 
 
 def rewrite(path: Path, change: dict[str, bytes], *, fix: bool = True) -> None:
-    """Replaces or adds members; with `fix`, the digests fit them again."""
+    """Replaces or adds members; with `fix`, the digests and the seal fit them again."""
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()} | change
     if fix:
@@ -72,7 +79,7 @@ def rewrite(path: Path, change: dict[str, bytes], *, fix: bool = True) -> None:
         description["digests"] = {
             name: checksum(data) for name, data in members.items() if name != "head.json"
         }
-        members["head.json"] = json.dumps(description).encode()
+        members["head.json"] = json.dumps(sealed(description)).encode()
     with zipfile.ZipFile(path, "w") as file:
         for name, data in members.items():
             file.writestr(name, data)
@@ -117,6 +124,7 @@ def test_what_else_is_kept(tmp_path: Path) -> None:
     assert back.scheme == Scheme("s", "folder")
     assert back.figures == {"accuracy": 0.9}
     assert back.train_hashes.dtype == np.uint64
+    assert set(back.versions) == {"embank", "scikit-learn", "keras", "numpy"}
     assert back.train_hashes.tolist() == sorted({int(h[:16], 16) for h in HASHES})
 
 
@@ -161,6 +169,42 @@ def test_calibrated_heads_can_be_saved_and_foreign_ones_not(tmp_path: Path) -> N
     with pytest.raises(HeadFileError, match="Foreign, which is not on the list"):
         save_head(tmp_path / "b.head", Foreign().fit(X, NAMES), space=Space())  # type: ignore[arg-type]
     assert not (tmp_path / "b.head").exists()
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        GridSearchCV(RidgeHead(), {"alpha": [0.1, 1.0]}, cv=2),
+        GridSearchCV(make_pipeline(StandardScaler(), SVC()), {"svc__C": [0.1, 1.0]}, cv=2),
+        make_pipeline(StandardScaler(), LogisticHead(C=2.0)),
+        VotingClassifier([("ridge", RidgeHead()), ("svm", SVC())]),
+        GaussianProcessClassifier(RBF() + WhiteKernel(), optimizer=None),
+    ],
+    ids=["search", "search over a pipeline", "own head in a pipeline", "vote", "Gaussian process"],
+)
+def test_any_classifier_comes_back(tmp_path: Path, estimator: Any) -> None:
+    """Of a search what it found; own heads also within others."""
+
+    class Space:
+        id, recipe = space_id(RECIPE), RECIPE
+
+    fitted = estimator.fit(np.asarray(X), NAMES)
+    save_head(tmp_path / "a.head", fitted, space=Space())  # type: ignore[arg-type]
+    back = load_head(tmp_path / "a.head")
+    assert not hasattr(back.estimator, "best_estimator_")
+    assert back.predict(X).tolist() == fitted.predict(X).tolist()
+
+
+@pytest.mark.parametrize("head", [RidgeHead(), LogisticHead(), DenseHead(hidden=(4,), epochs=2)])
+@pytest.mark.parametrize("labels", [1, 2, 3])
+@pytest.mark.keras
+def test_heads_of_several_labels_come_back(tmp_path: Path, head: Any, labels: int) -> None:
+    y = np.stack([CODES == 0, CODES != 1, CODES == 2], axis=1)[:, :labels]
+    save_head(tmp_path / "a.head", head.fit(X, y), classes="pqr"[:labels])
+    back = load_head(tmp_path / "a.head")
+    assert back.multilabel
+    np.testing.assert_array_equal(back.predict_codes(X), head.predict(X))
+    np.testing.assert_array_equal(back.predict_proba(X), head.predict_proba(X))
 
 
 @pytest.mark.keras
@@ -266,6 +310,7 @@ def test_members_that_do_not_fit(tmp_path: Path, change: dict[str, bytes]) -> No
         {"space": "Tiny"},
         {"scheme": {"name": 1}},
         {"figures": []},
+        {"versions": 3},
     ],
 )
 def test_descriptions_that_do_not_fit(tmp_path: Path, change: dict[str, object]) -> None:
@@ -273,6 +318,19 @@ def test_descriptions_that_do_not_fit(tmp_path: Path, change: dict[str, object])
     saved_ridge(path)
     edited(path, **change)
     with pytest.raises(HeadFileError, match=r"a\.head"):
+        load_head(path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"classes": ["b", "a", "c"]}, {"figures": {"accuracy": 1.0}}, {"digests": {}}, {"seal": None}]
+)
+def test_a_changed_description_is_noticed(tmp_path: Path, change: dict[str, object]) -> None:
+    path = tmp_path / "a.head"
+    saved_ridge(path)
+    with zipfile.ZipFile(path) as file:
+        description = json.loads(file.read("head.json"))
+    rewrite(path, {"head.json": json.dumps(description | change).encode()}, fix=False)
+    with pytest.raises(HeadFileError, match=r"head\.json was changed"):
         load_head(path)
 
 

@@ -6,10 +6,14 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from classifiers import HeadError, LogisticHead, SpaceMismatchError
+from classifiers import HeadError, LogisticHead, SpaceMismatchError, fit_many
+from classifiers import logistic_fitting as fitting
 from store import Vectors
 
 
@@ -24,6 +28,111 @@ def test_same_solution_as_scikit_learn(classes: int, weight: Literal["balanced"]
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-4 * np.abs(theirs.coef_).max())
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-4)
     assert ours.converged_
+
+
+def objective(
+    X: NDArray[np.float64],
+    y: NDArray[np.intp],
+    coef: NDArray[np.float64],
+    intercept: NDArray[np.float64],
+    C: float,
+) -> float:
+    """Scikit-learn's: C times the summed log-loss, plus half the squared coefficients."""
+    scores = X @ coef.T + intercept
+    if scores.shape[1] == 1:
+        scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
+    top = scores.max(axis=1)
+    losses = np.log(np.exp(scores - top[:, None]).sum(axis=1)) + top - scores[np.arange(len(y)), y]
+    return float(C * losses.sum() + 0.5 * (coef**2).sum())
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    rows=st.integers(12, 90),
+    dim=st.integers(1, 100),
+    classes=st.integers(2, 5),
+    C=st.sampled_from([1e-4, 1e-2, 1.0, 100.0]),
+    separable=st.booleans(),
+    single=st.booleans(),
+    shift=st.sampled_from([0.0, 20.0]),
+    seed=st.integers(0, 2**16),
+)
+def test_objective_and_probabilities_are_scikit_learns(
+    rows: int, dim: int, classes: int, C: float, separable: bool, single: bool, shift: float, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    y = np.concatenate([np.arange(classes), generator.integers(0, classes, rows - classes)])
+    X = generator.normal(size=(rows, dim)) + shift
+    X[:, 0] += (8 if separable else 1) * y
+    kind = np.float32 if single else np.float64
+    X = X.astype(kind).astype(np.float64)
+    ours = LogisticHead(C=C, tol=1e-9).fit(X.astype(kind), y)
+    theirs = LogisticRegression(C=C, tol=1e-8, max_iter=50_000).fit(X - X.mean(axis=0), y)
+    intercept = theirs.intercept_ - theirs.coef_ @ X.mean(axis=0)
+    best = objective(X, y, theirs.coef_, intercept, C)
+    found = objective(X, y, ours.coef_.astype(float), ours.intercept_.astype(float), C)
+    assert ours.converged_
+    assert ours.gap_ <= 1e-9
+    assert found <= best * (1 + (1e-4 if single and shift else 1e-6))  # the file's float32 intercept rounds
+    expected = theirs.predict_proba(X - X.mean(axis=0))
+    np.testing.assert_allclose(ours.predict_proba(X.astype(kind)), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_many_together_are_what_each_is_alone(rotated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "_WORTH_ROTATING", 0 if rotated else 10**6)
+    monkeypatch.setattr(fitting, "_SMALL_SIDE", 0)
+    monkeypatch.setattr(fitting, "_ROWS_A_DIMENSION", 10**6)
+    monkeypatch.setattr(fitting, "_NUMBERS_AT_ONCE", 100)  # several batches
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(80, 9)) + 1
+    ys = [generator.integers(0, k, 80) for k in (2, 3, 3, 5)]
+    for C in (0.1, 10.0):
+        for head, y in zip(fit_many(X, ys, head="logistic", C=C, tol=1e-10), ys, strict=True):
+            theirs = LogisticRegression(C=C, tol=1e-10, max_iter=10_000).fit(X, y)
+            np.testing.assert_allclose(head.predict_proba(X), theirs.predict_proba(X), atol=1e-4)
+
+
+def test_the_strength_is_the_one_with_the_least_held_out_loss() -> None:
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(200, 30))
+    y = (X[:, 0] + generator.normal(size=200) > 0).astype(int)
+    head = LogisticHead(C=[1e-5, 0.03, 1e4]).fit(X, y)
+    folds = fitting.fold_numbers(y)
+    losses = []
+    for C in head.Cs_:
+        p = np.empty(200)
+        for fold in range(fitting.FOLDS):
+            model = LogisticRegression(C=C, max_iter=10_000, tol=1e-8).fit(X[folds != fold], y[folds != fold])
+            p[folds == fold] = model.predict_proba(X[folds == fold])[:, 1]
+        losses.append(-np.log(np.where(y == 1, p, 1 - p)).mean())
+    np.testing.assert_allclose(head.losses_, losses, rtol=0.03)  # the search is coarse
+    assert head.C_ == 0.03
+    assert 0.5 < head.accuracies_[1] < 0.9
+
+
+def test_the_automatic_strength_follows_the_scale() -> None:
+    generator = np.random.default_rng(0)
+    X, y = generator.normal(size=(90, 20)), np.arange(90) % 3
+    X[:, 0] += y
+    small, large = LogisticHead(C="auto").fit(X, y), LogisticHead(C="auto").fit(X * 1000, y)
+    ratio = large.C_ / small.C_
+    assert ratio == pytest.approx(1e-6)
+    np.testing.assert_allclose(large.predict_proba(X * 1000), small.predict_proba(X), atol=1e-3)
+
+
+def test_several_labels_are_problems_of_their_own() -> None:
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(120, 10)).astype(np.float32)
+    Y = X[:, :4] + generator.normal(size=(120, 4)) > 0
+    Y[:, 2], Y[:, 3] = False, True
+    head = LogisticHead(tol=1e-9).fit(X, Y)
+    for label in (0, 1):
+        theirs = LogisticRegression(tol=1e-9, max_iter=10_000).fit(X.astype(float), Y[:, label])
+        np.testing.assert_allclose(head.predict_proba(X)[:, label], theirs.predict_proba(X)[:, 1], atol=1e-4)
+    assert head.predict(X).shape == (120, 4)
+    assert head.predict(X)[:, 2:].tolist() == [[0, 1]] * 120  # what no row has, and what all have
+    assert np.isfinite(head.predict_proba(X)).all()
 
 
 def test_standardizing_forgets_the_scale_of_each_dimension() -> None:
@@ -44,8 +153,11 @@ def test_unfinished_is_said() -> None:
 def test_constant_vectors_and_wrong_c() -> None:
     X = np.ones((6, 3), np.float32)
     assert LogisticHead().fit(X, [0, 1, 0, 1, 1, 1]).predict(X).tolist() == [1] * 6
-    with pytest.raises(HeadError, match="C of a logistic head"):
-        LogisticHead(C=0).fit(np.eye(3), [0, 1, 1])
+    for C in (0, -1.0, "much", [], [1.0, 0.0], None, True, [[1.0]]):
+        with pytest.raises(HeadError, match="C of a logistic head"):
+            LogisticHead(C=C).fit(np.eye(3), [0, 1, 1])  # type: ignore[arg-type]
+    with pytest.raises(HeadError, match="tol of a logistic head"):
+        LogisticHead(tol=0).fit(np.eye(3), [0, 1, 1])
     with pytest.raises(HeadError, match="class_weight"):
         LogisticHead(class_weight={0: 1.0, 1: 0.0}).fit(np.eye(3), [0, 1, 1])
 

@@ -7,27 +7,20 @@ import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from classifiers.evaluation import evaluate_codes
+from classifiers.paired import paired
 from classifiers.report import best_results, write_report
+from classifiers.results import COLUMNS, Comparison, Result
+from classifiers.schemes import Labels
 
 EVIL = "<script>alert('x')</script> & \"co\""
 N = 60
-
-
-@dataclasses.dataclass(frozen=True)
-class StandIn:
-    """The shape of classifiers.comparing's Comparison."""
-
-    board: pd.DataFrame
-    images: pd.DataFrame
-    results: list[Any]
-    errors: list[tuple[str, str]]
 
 
 class Page(HTMLParser):
@@ -64,7 +57,7 @@ class Page(HTMLParser):
         ]
 
 
-def result(scheme: str, head: str, wrong: int, classes: tuple[str, ...] = ("ant", "bee")) -> SimpleNamespace:
+def result(scheme: str, head: str, wrong: int, classes: tuple[str, ...] = ("ant", "bee")) -> Result:
     """A result on N images, the last third held out, of which the first `wrong` are labelled wrongly."""
     k = len(classes)
     codes = np.arange(N) % k
@@ -73,51 +66,33 @@ def result(scheme: str, head: str, wrong: int, classes: tuple[str, ...] = ("ant"
     predicted[:wrong] = (predicted[:wrong] + 1) % k
     probabilities = np.full((len(test), k), 0.1 / k)
     probabilities[np.arange(len(test)), predicted] = np.linspace(0.5, 0.99, len(test))
-    confusion = np.zeros((k, k), int)
-    np.add.at(confusion, (codes[test], predicted), 1)
-    accuracy = 1 - wrong / len(test)
-    figures = SimpleNamespace(
-        accuracy=accuracy,
-        accuracy_low=accuracy - 0.1,
-        accuracy_high=min(1.0, accuracy + 0.1),
-        confusion=confusion,
-    )
-    labels = SimpleNamespace(name=scheme, classes=classes, codes=codes)
-    return SimpleNamespace(
+    return made(scheme, head, Labels(scheme, classes, codes), predicted, probabilities, train, test)
+
+
+def made(
+    scheme: str, head: str, labels: Labels, predicted: Any, probabilities: Any, train: Any, test: Any
+) -> Result:
+    return Result(
         scheme=scheme,
         head=head,
         space="Tiny-0123456789ab",
         labels=labels,
+        split="random",
+        n_train=len(train),
         train=train,
         test=test,
         predicted=predicted,
+        confidence=probabilities.max(axis=1),
         probabilities=probabilities,
-        figures=figures,
+        figures=evaluate_codes(labels.codes[test], predicted, len(labels.classes), probabilities),
+        seconds=0.25,
     )
 
 
-def comparison(*results: SimpleNamespace, errors: tuple[tuple[str, str], ...] = ()) -> StandIn:
-    rows = [
-        {
-            "scheme": r.scheme,
-            "head": r.head,
-            "space": r.space,
-            "classes": len(r.labels.classes),
-            "n_train": len(r.train),
-            "n_test": len(r.test),
-            "accuracy": r.figures.accuracy,
-            "accuracy_low": r.figures.accuracy_low,
-            "accuracy_high": r.figures.accuracy_high,
-            "balanced_accuracy": r.figures.accuracy,
-            "macro_f1": float("nan"),
-            "majority": 0.5,
-            "seconds": 0.25,
-        }
-        for r in results
-    ]
-    columns = ["scheme", "head", "space"] if not rows else None
+def comparison(*results: Result, errors: tuple[tuple[str, str], ...] = ()) -> Comparison:
+    board = pd.DataFrame([one.row() for one in results], columns=list(COLUMNS))
     images = pd.DataFrame({"key": [f"{EVIL}/{i}.jpg" for i in range(N)], "source": "photos"})
-    return StandIn(pd.DataFrame(rows, columns=columns), images, list(results), list(errors))
+    return Comparison(board, images, results, errors, pairs=paired(results))
 
 
 class Thumbnails:
@@ -133,7 +108,10 @@ class Thumbnails:
 
 
 def written(
-    tmp_path: Path, compared: StandIn, pictures: Thumbnails | None = None, about: dict[str, Any] | None = None
+    tmp_path: Path,
+    compared: Comparison,
+    pictures: Thumbnails | None = None,
+    about: dict[str, Any] | None = None,
 ) -> str:
     path = tmp_path / "report.html"
     write_report(path, compared, title=f"Title {EVIL}", pictures=pictures or Thumbnails(), about=about or {})
@@ -196,7 +174,42 @@ def test_the_board_marks_the_best_row_and_can_be_sorted(tmp_path: Path) -> None:
         "122.4",
         "108.8",
     ]
-    assert "–" in page.text  # a macro F1 that is not a number
+
+
+def test_equals_and_those_that_may_be_are_marked(tmp_path: Path) -> None:
+    heads = [
+        result("one", head, wrong) for head, wrong in (("ridge", 2), ("svm", 2), ("knn", 3), ("mlp", 20))
+    ]
+    text = written(tmp_path, comparison(*heads))
+    marks = re.findall(r'<span class="star">(?:<span aria-hidden="true">(.)</span>)?', text)
+    assert marks == ["★", "★", "≈", ""]
+
+
+def test_several_labels_an_image(tmp_path: Path) -> None:
+    codes = np.zeros((N, 3), np.int8)
+    codes[::2, 0] = codes[::3, 1] = 1
+    codes[N - 1] = 0
+    test = np.arange(40, N)
+    predicted = codes[test].copy()
+    predicted[0, 2] = 1
+    labels = Labels("tags", ("cat", "dog", "sky"), codes)
+    tags = made("tags", "ridge", labels, predicted, np.clip(predicted, 0.1, 0.8), np.arange(40), test)
+    page = Page(written(tmp_path, comparison(tags)))
+    text = " ".join(" ".join(page.text).split())
+    assert "Confusions" not in text and "Average precision, micro" in text
+    assert "all of its labels are" in text
+    assert "cat; sky" in text and "(cat)" in text  # said, and in brackets the truth
+    assert "none" in text
+
+
+def test_a_scheme_of_five_thousand_classes_stays_small(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    codes, said = generator.integers(0, 5000, N), generator.integers(0, 5000, 20)
+    labels = Labels("kind", tuple(f"class {i}" for i in range(5000)), codes)
+    many = made("kind", "ridge", labels, said, np.full((20, 5000), 1 / 5000), np.arange(40), np.arange(40, N))
+    text = written(tmp_path, comparison(many))
+    assert "and 4940 more classes" in text
+    assert len(text) < 200_000
 
 
 def test_the_grid_shows_the_most_confident_mistakes_first(tmp_path: Path) -> None:
@@ -212,9 +225,9 @@ def test_the_grid_shows_the_most_confident_mistakes_first(tmp_path: Path) -> Non
 
 def test_the_grid_is_bounded_and_keeps_room_for_right_ones(tmp_path: Path) -> None:
     bad = result("insect", "ridge", 19)
-    bad.test = np.tile(bad.test, 5)
-    bad.predicted = np.tile(bad.predicted, 5)
-    bad.probabilities = None
+    bad = dataclasses.replace(
+        bad, test=np.tile(bad.test, 5), predicted=np.tile(bad.predicted, 5), confidence=None
+    )
     text = written(tmp_path, comparison(bad))
     kinds = re.findall(r'<li class="(right|wrong)">', text)
     assert (kinds.count("wrong"), kinds.count("right")) == (19, 5)
@@ -244,10 +257,15 @@ def test_nothing_compared_is_said_and_not_an_error(tmp_path: Path) -> None:
 def test_six_hundred_images_stay_below_four_megabytes(tmp_path: Path) -> None:
     compared = comparison(*(result(f"scheme {i}", "ridge", 9) for i in range(5)))
     images = pd.concat([compared.images] * 10, ignore_index=True)
-    for number, each in enumerate(compared.results):
-        each.labels.codes = np.tile(each.labels.codes, 10)
-        each.test = each.test + N * 2 * number
-    big = dataclasses.replace(compared, images=images)
+    results = tuple(
+        dataclasses.replace(
+            each,
+            labels=dataclasses.replace(each.labels, codes=np.tile(each.labels.codes, 10)),
+            test=each.test + N * 2 * number,
+        )
+        for number, each in enumerate(compared.results)
+    )
+    big = dataclasses.replace(compared, images=images, results=results)
     path = tmp_path / "report.html"
     write_report(path, big, title="t", pictures=lambda rows: [b"\xff" * 6000] * len(rows), about={})
     assert path.stat().st_size < 4_000_000

@@ -14,6 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from classifiers import HeadError, LogisticHead, RidgeHead, fit_many
 from classifiers import factorization as module
+from classifiers.signs import Signs
 
 ALPHAS = np.logspace(-2, 4, 7)
 
@@ -56,8 +57,10 @@ def test_leave_one_out_is_what_leaving_out_gives(dim: int) -> None:
     generator = np.random.default_rng(0)
     X, y = generator.normal(size=(40, dim)), np.where(generator.integers(0, 2, 40), 1.0, -1.0)
     factor = module.factorize(X)
-    Yc, means = factor.centre(y[:, None])
-    left_out = factor.left_out(Yc, factor.project(Yc), means, np.array([3.0]), np.arange(40))
+    targets = Signs.of([(y > 0).astype(int)], [2])
+    means = factor.means(targets)
+    P = factor.project(targets, means)
+    left_out = np.concatenate(list(factor.left_out(targets, means, P, np.array([3.0]), np.arange(40))))
     for row in range(40):
         rest = np.arange(40) != row
         head = RidgeClassifier(alpha=3.0).fit(X[rest], y[rest])
@@ -140,6 +143,62 @@ def test_fit_many_takes_other_heads_and_options() -> None:
 def test_wrong_strengths(head: RidgeHead) -> None:
     with pytest.raises(HeadError, match="strength"):
         head.fit(np.eye(4), [0, 1, 0, 1])
+
+
+@settings(max_examples=20, deadline=None)
+@given(rows=st.integers(12, 60), dim=st.integers(1, 60), labels=st.integers(2, 5), seed=st.integers(0, 2**16))
+def test_several_labels_equal_scikit_learn(rows: int, dim: int, labels: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    X = generator.normal(size=(rows, dim)) + 3
+    Y = X[:, [0] * labels] - 3 + generator.normal(size=(rows, labels)) > 0
+    theirs = RidgeClassifierCV(alphas=ALPHAS).fit(X, Y.astype(int))  # of bool it makes nothing
+    ours = RidgeHead(alphas=list(ALPHAS)).fit(X, Y)
+    assert -ours.errors_.min() == pytest.approx(theirs.best_score_, rel=1e-8)
+    if np.partition(ours.errors_, 1)[1] > ours.errors_.min() * (1 + 1e-9):  # no tie
+        assert ours.alpha_ == pytest.approx(theirs.alpha_)
+        np.testing.assert_allclose(
+            ours.coef_, theirs.coef_, atol=1e-5 * max(np.abs(theirs.coef_).max(), 1e-9)
+        )
+        clear = np.abs(ours.decision_function(X)) > 1e-9
+        assert (ours.predict(X) == theirs.predict(X))[clear].all()
+    assert ours.temperature_.shape == (2, labels)
+
+
+def test_probabilities_of_labels_fit_by_themselves() -> None:
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(3000, 6))
+    Y = X[:, :3] + generator.normal(size=(3000, 3)) * [0.5, 1, 3] > [0, 1, -1]
+    Y[:1500, 2] = True
+    head = RidgeHead().fit(X[:1500], Y[:1500])
+    p = head.predict_proba(X[1500:])
+    np.testing.assert_allclose(p[:, :2].mean(axis=0), Y[1500:, :2].mean(axis=0), atol=0.03)
+    sure = p[:, 0] > 0.8
+    assert abs(p[sure, 0].mean() - Y[1500:, 0][sure].mean()) < 0.04
+    assert (p[:, 2] > 0.99).all()  # it has seen no row without
+
+
+def test_matrices_of_labels_that_are_refused() -> None:
+    X = np.random.default_rng(0).normal(size=(6, 3))
+    Y = np.arange(12).reshape(6, 2) % 3 == 0
+    with pytest.raises(HeadError, match=r"has -1 for label 1"):
+        RidgeHead().fit(X, np.where(np.arange(12).reshape(6, 2) == 3, -1, Y))
+    for head in (RidgeHead(class_weight="balanced"), LogisticHead(class_weight="balanced")):
+        with pytest.raises(HeadError, match="class_weight is for classes"):
+            head.fit(X, Y)
+
+
+def test_a_class_of_one_image_and_very_many_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    X, y = generator.normal(size=(40, 5)), np.concatenate([[9], np.arange(39) % 2])
+    assert RidgeHead().fit(X, y).classes_.tolist() == [0, 1, 9]
+    assert LogisticHead(C="auto").fit(X, y).classes_.tolist() == [0, 1, 9]
+    X = generator.normal(size=(1500, 8))
+    y = np.concatenate([np.arange(700), generator.integers(0, 700, 800)])
+    whole = RidgeHead().fit(X, y)
+    monkeypatch.setattr(module, "_COLUMNS_AT_ONCE", 1300)  # 100 classes at a time
+    cut = RidgeHead().fit(X, y)
+    np.testing.assert_allclose(cut.errors_, whole.errors_, rtol=1e-10)
+    np.testing.assert_allclose(cut.coef_, whole.coef_, rtol=1e-10)
 
 
 def test_input_that_no_head_takes() -> None:

@@ -78,7 +78,12 @@ def test_a_good_file(tmp_path: Path, images: pd.DataFrame) -> None:
             "a:\n  from: b\nb:\n  from: folder\n",
             r"line 2, scheme 'a': it is made from 'b', which comes later",
         ),
-        ("a:\n  from: t\n  multilabel: true\n", "multilabel.*not in this version"),
+        ("a:\n  from: t\n  multilabel: perhaps\n", r"line 3, scheme 'a': multilabel is true or false"),
+        ("a:\n  from: t\n  separator: ','\n", r"line 3, scheme 'a': separator goes with multilabel"),
+        (
+            "a:\n  from: t\n  multilabel: true\nb:\n  from: a\n",
+            "line 4, scheme 'b': it is made from 'a', which gives several labels",
+        ),
         ("a:\n  from: key\n  groups: [x]\n", r"line 3, scheme 'a': groups must be a mapping"),
         ("a:\n  from: key\n  regex: [x]\n", r"line 3, scheme 'a': regex must be a text"),
         ("a:\n  from: key\n  regex: '('\n", r"line 1, scheme 'a': cannot read the regex"),

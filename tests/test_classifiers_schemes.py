@@ -154,3 +154,70 @@ def test_default_schemes(images: pd.DataFrame) -> None:
         "labels.split",
     ]
     assert all(scheme.labels(images).classes for scheme in schemes.values())
+
+
+@pytest.fixture
+def tagged() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "key": ["a1_b2.jpg", "b3.jpg", "c.jpg", "a4.jpg", "x.jpg", "y.jpg"],
+            "width": [10, 20, 30, 40, 50, 60],
+            "labels.tags": ["cat; sky", "dog;cat;cat", None, "unknown", "sky", " ; "],
+        }
+    )
+
+
+def matrix(scheme: Scheme, images: pd.DataFrame) -> list[str]:
+    """The rows of the indicator, as in '10': the first label only; '-' for an image that is not labelled."""
+    codes = scheme.labels(images).codes
+    return ["-" if row[0] < 0 else "".join(map(str, row)) for row in codes]
+
+
+def test_several_labels_an_image(tagged: pd.DataFrame) -> None:
+    scheme = Scheme("tags", "tags", multilabel=True)
+    labels = scheme.labels(tagged)
+    assert labels.multilabel and labels.classes == ("cat", "dog", "sky", "unknown")
+    assert matrix(scheme, tagged) == ["1010", "1100", "-", "0001", "0010", "-"]
+    assert labels.names().tolist() == ["cat;sky", "cat;dog", None, "unknown", "sky", None]
+
+
+def test_of_several_labels_what_is_dropped_is_not_known_and_what_is_in_no_group_is_none(
+    tagged: pd.DataFrame,
+) -> None:
+    groups = {"animal": ["cat", "dog"], "bird": ["unknown"]}
+    dropped = Scheme("tags", "tags", drop=["unknown"], multilabel=True)
+    assert matrix(dropped, tagged) == ["101", "110", "-", "-", "001", "-"]
+    grouped = Scheme("tags", "tags", groups=groups, multilabel=True)
+    assert matrix(grouped, tagged) == ["10", "10", "-", "01", "00", "-"]
+    assert grouped.labels(tagged).names()[4] == ""
+    narrow = Scheme("tags", "tags", where="width <= 20", multilabel=True)
+    assert matrix(narrow, tagged) == ["101", "110", "-", "-", "-", "-"]
+
+
+def test_several_labels_from_a_regex_a_parent_and_another_separator(tagged: pd.DataFrame) -> None:
+    letters = Scheme("letters", "key", regex=r"([ab])\d", multilabel=True)
+    assert matrix(letters, tagged) == ["11", "01", "-", "10", "-", "-"]
+    parent = Scheme("tags", "tags", drop=["unknown"], multilabel=True)
+    child = Scheme(
+        "living",
+        "tags",
+        parent=parent,
+        groups={"animal": ["cat", "dog"], "rest of it": "rest"},
+        multilabel=True,
+    )
+    assert matrix(child, tagged) == ["11", "10", "-", "-", "01", "-"]
+    bar = Scheme("t", "t", multilabel=True, separator="|")
+    assert matrix(bar, pd.DataFrame({"t": ["a|b", "b", "c;d"]})) == ["110", "010", "001"]
+    with pytest.raises(SchemeError, match="gives several labels an image: add multilabel: true"):
+        Scheme("one", "tags", parent=parent)
+
+
+def test_several_labels_survive_json_and_others_stay_as_they_were(tagged: pd.DataFrame) -> None:
+    scheme = Scheme("tags", "tags", drop=["unknown"], multilabel=True, separator="; ")
+    assert Scheme.from_dict(json.loads(json.dumps(scheme.to_dict()))) == scheme
+    assert not {"multilabel", "separator"} & set(Scheme("x", "tags").to_dict())
+    for wrong in ({"multilabel": "yes"}, {"multilabel": True, "separator": 3}):
+        with pytest.raises(SchemeError):
+            Scheme.from_dict({"name": "x", "from": "tags", **wrong})
+    with pytest.raises(SchemeError, match="leaves one class"):
+        Scheme("tags", "tags", drop=["unknown", "dog", "sky"], multilabel=True).labels(tagged)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.errors import SplitError
-from classifiers.splits import folds, holdout, positions
+from classifiers.splits import Splitter, folds, holdout, positions
 
 
 def digest(value: object) -> str:
@@ -33,13 +33,11 @@ def test_the_same_bytes_are_on_one_side(rows: list[tuple[int, int]], seed: int) 
     except SplitError:
         return
     hashes = images["hash"].to_numpy()
-    assert not set(hashes[split.train]) & set(hashes[split.test])
-    untrained = set(codes[codes >= 0]) - set(codes[split.train])  # all its bytes are those of test images
-    assert (
-        sorted([*split.train, *split.test])
-        == np.flatnonzero((codes >= 0) & ~np.isin(codes, list(untrained))).tolist()
-    )
-    assert bool(untrained) == any("no training images" in note for note in split.notes)
+    used = hashes[[*split.train, *split.test]]
+    assert len(set(used)) == len(used)  # on one side, and once
+    unused = set(hashes[codes >= 0]) - set(used)
+    assert bool(unused) == any("no training images" in note for note in split.notes)
+    assert (len(set(hashes[codes >= 0])) < (codes >= 0).sum()) == any("other name" in n for n in split.notes)
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=40, max_size=80, unique=True), st.integers(0, 5))
@@ -119,11 +117,71 @@ def test_folds_test_each_row_once(hashes: list[int], k: int, seed: int) -> None:
             folds(images, codes, k, seed)
         return
     parts = folds(images, codes, k, seed)
-    assert sorted(np.concatenate([part.test for part in parts])) == list(range(len(hashes)))
+    tested = np.concatenate([part.test for part in parts])
+    assert sorted(tested) == [hashes.index(h) for h in sorted(set(hashes), key=hashes.index)]
     for part in parts:
         assert not {hashes[i] for i in part.train} & {hashes[i] for i in part.test}
         assert set(codes[part.test]) == present
         assert set(codes[part.train]) == present
+
+
+def test_copies_count_once_and_contradictions_are_said() -> None:
+    images = table([1, 1, 2, 3, 4, 5, 5], [*["train"] * 4, *["val"] * 3])
+    split = holdout(images, np.array([0, 1, 1, 0, 0, 1, 1]), "folder")
+    assert (split.train.tolist(), split.test.tolist()) == ([0, 2, 3], [4, 5])
+    assert split.notes == (
+        "2 other names of the same bytes left out: each image counts once, with the label of its first name; "
+        "1 had another label.",
+    )
+
+
+def grouped_table(groups: list[str | None]) -> pd.DataFrame:
+    return table(list(range(len(groups)))).assign(**{"labels.dog": np.array(groups, object)})
+
+
+@given(st.lists(st.sampled_from([None, *"abcdefghijkl"]), min_size=30, max_size=90), st.integers(0, 3))
+def test_a_group_is_on_one_side(groups: list[str | None], seed: int) -> None:
+    images, codes = grouped_table(groups), np.arange(len(groups)) % 2
+    try:
+        parts = [
+            Splitter(images, "random", 0.3, seed, "dog").holdout(codes),
+            *Splitter(images, seed=seed, group="dog").folds(codes, 3),
+        ]
+    except SplitError:
+        return
+    for part in parts:
+        assert not {groups[i] for i in part.train} & {groups[i] for i in part.test} - {None}
+        assert sorted([*part.train, *part.test]) == list(range(len(groups)))
+
+
+def test_a_group_keeps_its_side_and_unknown_columns_are_named() -> None:
+    groups: list[str | None] = [*"aabbccddeeffgghh"] * 3
+    small = Splitter(grouped_table(groups[:20]), "random", 0.4, 0, "labels.dog").holdout(np.arange(20) % 2)
+    large = Splitter(grouped_table(groups), "random", 0.4, 0, "labels.dog").holdout(np.arange(48) % 2)
+    assert {groups[i] for i in small.test} == {groups[i] for i in large.test}
+    with pytest.raises(SplitError, match=r"no column 'dgo' to group by\. Known are"):
+        _ = Splitter(grouped_table(groups), group="dgo").groups
+
+
+def indicator(seed: int, n: int = 60, t: int = 5) -> np.ndarray:
+    """Labels of ever smaller shares, the last one twice; some images without any, some not labelled."""
+    generator = np.random.default_rng(seed)
+    matrix = (generator.random((n, t)) < np.array([0.6, 0.4, 0.2, 0.1, 0.0])[:t]).astype(np.int8)
+    matrix[[3, 9], t - 1] = 1
+    matrix[[5, 11]] = -1
+    return matrix
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_label_is_on_both_sides(seed: int) -> None:
+    targets = indicator(seed)
+    split = holdout(table(list(range(60))), targets, seed=seed)
+    assert sorted([*split.train, *split.test]) == [i for i in range(60) if i not in (5, 11)]
+    assert (targets[split.train] == 1).any(axis=0)[4] and (targets[split.test] == 1).any(axis=0)[4]
+    parts = folds(table(list(range(60))), targets, 4, seed)
+    assert sorted(np.concatenate([part.test for part in parts])) == sorted([*split.train, *split.test])
+    assert all((targets[part.test] == 1).any(axis=0)[:2].all() for part in parts)
+    assert any("for want of images" in note and "'4'" in note for note in parts[0].notes)
 
 
 def test_too_few_images_for_the_folds() -> None:

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import FunctionTransformer
 
 from classifiers import RidgeHead, save_head
+from classifiers.head_files import sealed
 from store import StoreWriter, Vectors
 from store.columns import hashes_from_hex
 from store.commit import checksum, commit_file, file_checksum
@@ -417,7 +418,7 @@ def _changed(description: dict[str, Any] | None = None, **members: bytes) -> Cal
         found = _members(path) | {name.replace("__", "."): data for name, data in members.items()}
         said = json.loads(found.pop("head.json")) | (description or {})
         said["digests"] = {name: checksum(data) for name, data in found.items()}
-        return _zip([("head.json", json.dumps(said).encode()), *found.items()])
+        return _zip([("head.json", json.dumps(sealed(said)).encode()), *found.items()])
 
     return make
 

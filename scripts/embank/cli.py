@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import embank
-from embank.commands import backbones, bank, demo, embed, heads, predict, upkeep
+from embank.commands import backbones, bank, demo, embed, export, heads, predict, upkeep
 from embank.console import say
 
 app = typer.Typer(
@@ -47,7 +47,7 @@ def _general(
         os.environ["EMBANK_DEBUG"] = "1"
 
 
-for module in (demo, embed, bank, heads, predict, backbones, upkeep):
+for module in (demo, embed, bank, heads, predict, export, backbones, upkeep):
     module.register(app)
 
 

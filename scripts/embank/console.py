@@ -55,9 +55,9 @@ def print_table(
     print("\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines() if line.strip()))
 
 
-def percent(share: float) -> str:
-    """0.8412 as `84.1 %`."""
-    return f"{100 * share:.1f} %"
+def percent(share: float | None) -> str:
+    """0.8412 as `84.1 %`; None and NaN, what is not defined, as a dash."""
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.1f} %"
 
 
 def interval(low: float, high: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embank.console import interval, percent, print_json, print_table, progress, say
+from embank.console import counted, interval, percent, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,32 @@ _SCHEMES = typer.Option(help="A YAML file of label schemes; else `folder` and th
 _SPLIT = typer.Option(help="auto, folder, random, or a column whose values are train, val and test.")
 _TEST_SIZE = typer.Option(min=0.01, max=0.99, help="Share of held-out images of a random split.")
 _SEED = typer.Option(min=0, help="Of a random split.")
+_GROUP = typer.Option(
+    help="A column whose equal values (one animal, one scene) belong together: they stay on one side of a split, "
+    "and intervals come from whole groups."
+)
+# With the values they have by default; the rest are those of the classes, which docs/heads.md names.
+HEADS = (
+    "ridge(class_weight=none)",
+    "logistic(C=1.0, class_weight=none)",
+    "dense(hidden=(), dropout=0.0, epochs=30, batch_size=32, optimizer=adam, learning_rate=none, early_stopping=false)",
+    "svm(C=1.0, kernel=rbf, gamma=scale)",
+    "knn(n_neighbors=10, metric=cosine)",
+    "lda(shrinkage=auto)",
+    "forest(n_estimators=300, max_depth=none)",
+    "boosting(max_iter=100, learning_rate=0.1)",
+    "mlp(hidden_layer_sizes=(100,), alpha=0.0001)",
+)
 _PLAIN = typer.Option("--plain", help="Do not train on the augmented views of a space that has some.")
+
+_OTHERS = {
+    "micro_f1": "micro F1",
+    "average_precision": "average precision",
+    "top_5_accuracy": "top 5",
+    "roc_auc": "ROC-AUC",
+    "log_loss": "log-loss",
+    "calibration_error": "calibration error",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +56,8 @@ def register(app: typer.Typer) -> None:
     app.command(
         "train",
         short_help="Train one head and save it.",
-        epilog="Example: embank train pets.embank --scheme folder --head ridge --out pets.head",
+        epilog="Example: embank train pets.embank --scheme folder --head ridge --out pets.head. Heads, with options "
+        f"that are often set: {'; '.join(HEADS)}.",
     )(_train)
     app.command(
         "compare",
@@ -49,7 +75,11 @@ def _train(
     store: Annotated[Path, typer.Argument(help="The store.")],
     scheme: Annotated[str, typer.Option(help="The scheme that gives the labels.")],
     head: Annotated[
-        str, typer.Option(help="ridge, logistic, dense, svm, …, with options as logistic(C=0.1).")
+        str,
+        typer.Option(
+            help="ridge, logistic, dense, svm, knn, lda, forest, boosting or mlp, with options as logistic(C=0.1); "
+            "see below."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Where to save the head.")],
     schemes: Annotated[Path | None, _SCHEMES] = None,
@@ -59,6 +89,7 @@ def _train(
     split: Annotated[str, _SPLIT] = "auto",
     test_size: Annotated[float, _TEST_SIZE] = 0.2,
     seed: Annotated[int, _SEED] = 0,
+    group: Annotated[str | None, _GROUP] = None,
     plain: Annotated[bool, _PLAIN] = False,
     json: Annotated[bool, _JSON] = False,
 ) -> None:
@@ -69,10 +100,12 @@ def _train(
     opened = FeatureStore(store)
     chosen = _scheme(opened, scheme, schemes)
     saved, report = train_head(
-        opened, chosen, head, space, split=split, test_size=test_size, seed=seed, plain=plain
+        opened, chosen, head, space, split=split, test_size=test_size, seed=seed, group=group, plain=plain
     )
     saved.save(out)
     _print_figures(report, json)
+    if report["curves"]:
+        say(_describe_curves(report["curves"]))
     say(f"Saved to {out}. Label new photos with: embank predict {out} PHOTOS…")
 
 
@@ -80,12 +113,14 @@ def _evaluate(
     store: Annotated[Path, typer.Argument(help="The store.")],
     head_file: Annotated[Path, typer.Argument(help="A file that `embank train` saved.")],
     where: Annotated[
-        list[str] | None, typer.Option(help="A subset, such as \"split == 'val'\"; may repeat.")
+        list[str] | None,
+        typer.Option(help='A subset, such as "split == \'val\'" or "large: width > 800"; may repeat.'),
     ] = None,
     scheme: Annotated[
         str | None, typer.Option(help="The true labels; by default the head's own scheme.")
     ] = None,
     schemes: Annotated[Path | None, _SCHEMES] = None,
+    group: Annotated[str | None, _GROUP] = None,
     json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Print the figures of a saved head on a store's images, those it was trained on left out."""
@@ -95,7 +130,7 @@ def _evaluate(
     saved = load_head(head_file)
     opened = FeatureStore(store)
     chosen = _scheme(opened, scheme, schemes) if scheme else None
-    _print_figures(evaluate_head(opened, saved, chosen, where or []), json)
+    _print_figures(evaluate_head(opened, saved, chosen, where or [], group), json)
 
 
 def _compare(
@@ -113,6 +148,7 @@ def _compare(
     split: Annotated[str, _SPLIT] = "auto",
     test_size: Annotated[float, _TEST_SIZE] = 0.2,
     seed: Annotated[int, _SEED] = 0,
+    group: Annotated[str | None, _GROUP] = None,
     plain: Annotated[bool, _PLAIN] = False,
     csv: Annotated[Path | None, typer.Option(help="Write the board as CSV.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a report to look at, OUT.html.")] = None,
@@ -133,6 +169,7 @@ def _compare(
         "split": split,
         "test_size": test_size,
         "seed": seed,
+        "group": group,
         "plain": plain,
     }
     try:
@@ -230,7 +267,8 @@ def _tell(
     board = comparison.board
     if json:
         errors = [{"scheme": scheme, "error": sentence} for scheme, sentence in comparison.errors]
-        print_json({"rows": board.to_dict("records"), "errors": errors})
+        pairs = [pair.to_dict() for pair in comparison.pairs]
+        print_json({"rows": [one.row() for one in comparison.results], "pairs": pairs, "errors": errors})
     elif len(board):
         print_board(board)
     _tell_splits(comparison)
@@ -251,6 +289,12 @@ def _tell_splits(comparison: Comparison) -> None:
         say(f"Held out by: {split}" + (f" ({', '.join(names)})" if len(schemes) > 1 else ""))
 
 
+def _describe_curves(curves: dict[str, list[float]]) -> str:
+    """`30 epochs: loss 1.812 → 0.214, accuracy …`."""
+    changes = (f"{name} {values[0]:.3f} → {values[-1]:.3f}" for name, values in curves.items())
+    return f"{counted(len(curves['loss']), 'epoch')}: {', '.join(changes)} (--json has all)."
+
+
 def _print_figures(report: dict[str, Any], json: bool) -> None:
     for note in report.get("notes", []):
         say(f"Note: {note}")
@@ -258,7 +302,16 @@ def _print_figures(report: dict[str, Any], json: bool) -> None:
         print_json({key: value for key, value in report.items() if key != "notes"})
         return
     title = f"{report['scheme']}: {report['head']} on {report['space']}, {len(report['classes'])} classes"
-    columns = ["subset", "n", "accuracy", "95 % interval", "balanced", "macro F1"]
+    others = [key for key in _OTHERS if any(row.get(key) is not None for row in report["rows"])]
+    columns = [
+        "subset",
+        "n",
+        "accuracy",
+        "95 % interval",
+        "balanced",
+        "macro F1",
+        *(_OTHERS[key] for key in others),
+    ]
     rows = [
         [
             row["subset"],
@@ -267,10 +320,12 @@ def _print_figures(report: dict[str, Any], json: bool) -> None:
             interval(row["accuracy_low"], row["accuracy_high"]),
             percent(row["balanced_accuracy"]),
             percent(row["macro_f1"]),
+            *(f"{row[key]:.3f}" if row[key] is not None else "" for key in others),
         ]
         for row in report["rows"]
     ]
-    print_table(title, columns, rows)
+    least_needed = ("calibration error", "log-loss", "top 5", "micro F1", "ROC-AUC")
+    print_table(title, columns, rows, least_needed)
 
 
 def _schemes(store: FeatureStore, path: Path | None) -> dict[str, Scheme]:

@@ -47,7 +47,14 @@ def _predict(
         str | None,
         typer.Option(help=f"For --imagenet, a name of `embank backbones`; by default {_IMAGENET_BACKBONE}."),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="The K most probable labels of each image.")] = 1,
+    top: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="The K most probable labels of each image. Of a head with several labels an image, all those "
+            "above 0.5 are one row unless K is more than 1.",
+        ),
+    ] = 1,
     csv: Annotated[Path | None, typer.Option(help="Write the rows as CSV.")] = None,
     weights: Annotated[
         str | None,
@@ -70,7 +77,7 @@ def _predict(
     entries = files_as_entries(files if imagenet else files[1:])
     opened = _open_engine(head, backbone or _IMAGENET_BACKBONE, weights, engine, batch_size)
     found = _run(opened, entries)
-    rows = _rows(_scores(head, found), _classes(head), entries, found.problems, top)
+    rows = _rows(head, _scores(head, found), entries, found.problems, top)
     if csv:
         import pandas as pd
 
@@ -139,19 +146,39 @@ def _classes(head: SavedHead | None) -> Sequence[str]:
 
 
 def _rows(
+    head: SavedHead | None,
     scores: Mapping[int, NDArray[np.floating[Any]]],
-    classes: Sequence[str],
     entries: list[Entry],
     problems: list[str | None],
     top: int,
 ) -> list[dict[str, Any]]:
-    """`top` rows an image, most probable first; one row with the reason for an image that has no vector."""
+    """`top` rows an image, most probable first; one row with the reason for an image that has no vector.
+
+    Where an image has several labels, all that are more probable than not are one row, unless more are asked for.
+    """
+    classes = _classes(head)
     rows: list[dict[str, Any]] = []
     for number, entry in enumerate(entries):
         if number not in scores:
             rows.append({"image": entry.key, "label": None, "score": None, "error": problems[number]})
             continue
-        for code in scores[number].argsort()[::-1][:top]:
-            score = float(scores[number][code])
-            rows.append({"image": entry.key, "label": classes[code], "score": score, "error": None})
+        if head and head.multilabel and top == 1:
+            answers = [_several(head, scores[number])]
+        else:
+            best = scores[number].argsort()[::-1][:top]
+            answers = [(classes[code], float(scores[number][code])) for code in best]
+        rows += [{"image": entry.key, "label": name, "score": one, "error": None} for name, one in answers]
     return rows
+
+
+def _several(head: SavedHead, scores: NDArray[np.floating[Any]]) -> tuple[str, float]:
+    """The labels of a probability above 0.5, joined, and the least of their probabilities.
+
+    Where there is none: an empty label, and the probability that the likeliest one is absent.
+    """
+    named = scores > 0.5
+    if not named.any():
+        return "", float(1 - scores.max())
+    separator = head.scheme.separator if head.scheme else ";"
+    names = [name for name, one in zip(head.classes, named, strict=True) if one]
+    return separator.join(names), float(scores[named].min())

@@ -1,4 +1,4 @@
-"""`embank compact`, `export`, `import`, `rm` and `merge`: looking after a store."""
+"""`embank compact`, `import`, `rm` and `merge`: looking after a store."""
 
 from __future__ import annotations
 
@@ -20,11 +20,6 @@ def register(app: typer.Typer) -> None:
         short_help="Make fewer, larger files of a store.",
         epilog="Example: embank compact pets.embank",
     )(_compact)
-    app.command(
-        "export",
-        short_help="Write vectors and keys to one file for others.",
-        epilog="Example: embank export pets.embank pets.h5ad --space ResNet50",
-    )(_export)
     app.command(
         "import",
         short_help="Put vectors that you already have into a store.",
@@ -64,27 +59,6 @@ def _compact(
         f"{store}: {counted(report.parts_before, 'part')} → {report.parts_after}, "
         f"{counted(report.listings_before, 'listing file')} → {report.listings_after}{twice}."
     )
-
-
-def _export(
-    store: Annotated[Path, typer.Argument(help="The store.")],
-    out: Annotated[Path, typer.Argument(help="A file ending in .h5, .npz, .parquet or .h5ad.")],
-    space: Annotated[str, typer.Option(help="A space, or a backbone of which there is one recipe.")],
-    source: Annotated[str | None, typer.Option(help="Only the images of this source.")] = None,
-    view: Annotated[int, typer.Option(min=0, help="Which augmented version.")] = 0,
-    json: Annotated[bool, _JSON] = False,
-) -> None:
-    """Write the vectors of a space with keys, folders, splits and labels to one file for other programs."""
-    from store import FeatureStore, export
-
-    opened = FeatureStore(store)
-    with progress("exporting") as show:
-        rows = export(opened, out, space, source, view, lambda done, total: show(done, total, ""))
-    chosen = opened.space(space)
-    if json:
-        print_json({"out": str(out), "space": chosen.id, "rows": rows, "dim": chosen.dim})
-    else:
-        print(f"{out}: {counted(rows, 'image')}, {chosen.dim} dimensions of {chosen.id}.")
 
 
 def _import(

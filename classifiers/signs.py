@@ -1,0 +1,86 @@
+"""The ±1 targets of many label vectors, one against the rest, made for a block of rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.intp] | slice
+
+
+@dataclass(frozen=True)
+class SignColumns:
+    """Target columns of one label vector: 1 where its code is `first + j`, -1 elsewhere.
+
+    codes: (n,) of classes, or (n, t) bool of labels; `first` and `last` are the columns that are meant.
+    """
+
+    codes: NDArray[Any]
+    first: int
+    last: int
+
+    @classmethod
+    def of(cls, codes: NDArray[Any], classes: int) -> SignColumns:
+        """All columns: one a class or a label, but a single one for two classes."""
+        if codes.ndim == 1 and classes == 2:
+            return cls(codes, 1, 2)
+        return cls(codes, 0, classes)
+
+    def fill(self, rows: Rows, out: NDArray[Any]) -> None:
+        """Puts the targets of some rows into `out` (m, last - first)."""
+        some = self.codes[rows]
+        classes = slice(self.first, self.last)
+        hit = some[:, classes] if some.ndim == 2 else some[:, None] == np.arange(self.first, self.last)
+        np.multiply(hit, 2.0, out=out, casting="unsafe")
+        out -= 1.0
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Columns of several label vectors of the same n rows, side by side."""
+
+    parts: tuple[SignColumns, ...]
+
+    @classmethod
+    def of(cls, codes: Sequence[NDArray[Any]], classes: Sequence[int]) -> Signs:
+        """All columns of all label vectors."""
+        return cls(tuple(SignColumns.of(one, k) for one, k in zip(codes, classes, strict=True)))
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return sum(part.last - part.first for part in self.parts)
+
+    def slices(self) -> list[slice]:
+        """Where the columns of each part are."""
+        ends = np.cumsum([0, *(part.last - part.first for part in self.parts)]).tolist()
+        return [slice(start, end) for start, end in pairwise(ends)]
+
+    def block(self, rows: Rows, dtype: type[np.floating[Any]] = np.float64) -> NDArray[Any]:
+        """The targets of some rows, (m, width)."""
+        count = len(self.parts[0].codes[rows])
+        block = np.empty((count, self.width), dtype)
+        for part, columns in zip(self.parts, self.slices(), strict=True):
+            part.fill(rows, block[:, columns])
+        return block
+
+    def groups(self, most: int) -> Iterator[tuple[slice, Signs]]:
+        """The columns in groups of about `most`; a wide label vector is cut."""
+        pieces = [
+            SignColumns(part.codes, first, min(first + most, part.last))
+            for part in self.parts
+            for first in range(part.first, part.last, most)
+        ]
+        start, waiting = 0, Signs(())
+        for piece in pieces:
+            if waiting.width and waiting.width + piece.last - piece.first > most:
+                yield slice(start, start + waiting.width), waiting
+                start, waiting = start + waiting.width, Signs(())
+            waiting = Signs((*waiting.parts, piece))
+        if waiting.width:
+            yield slice(start, start + waiting.width), waiting

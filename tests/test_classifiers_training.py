@@ -1,0 +1,139 @@
+"""Training one head for keeps: any kind of head, dense ones also on more than fits in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from classifiers import DenseHead, HeadError, RidgeHead, compare, load_head, train_head
+from classifiers.dense_batches import store_batches
+from classifiers.schemes import Scheme, default_schemes
+from store import FeatureStore, StoreWriter
+from store.columns import hashes_from_hex, hashes_to_hex
+from store.listing import empty_listing_table
+from store.part import PartRows
+
+IMAGES, VIEWS, DIM = 90, 2, 12
+RECIPE = {"backbone": "Fake", "dtype": "float32", "views": VIEWS}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    """Three classes that can be told apart, in two parts for each of two views."""
+    rng = np.random.default_rng(0)
+    codes = np.arange(IMAGES) % 3
+    centres = 3 * rng.normal(size=(3, DIM))
+    hashes = rng.integers(0, 256, (IMAGES, 16), dtype=np.uint8)
+    keys = [f"{'abc'[code]}/{number}.jpg" for number, code in enumerate(codes)]
+    writer = StoreWriter(tmp_path_factory.mktemp("training") / "bank.embank")
+    for view in range(VIEWS):
+        vectors = (centres[codes] + rng.normal(size=(IMAGES, DIM))).astype(np.float32)
+        for rows in (slice(0, 50), slice(50, IMAGES)):
+            count = len(hashes[rows])
+            part = PartRows(
+                hashes[rows], np.full(count, view, np.int16), vectors[rows], keys[rows], ["photos"] * count
+            )
+            writer.commit_part(RECIPE, part)
+    table = empty_listing_table().drop(columns="listed").reindex(range(IMAGES))
+    table = table.assign(
+        key=keys, hash=hashes_to_hex(hashes), bytes=1, mtime=1, width=1, height=1, status="ok"
+    )
+    (space,) = FeatureStore(writer.path).spaces
+    writer.replace_listing("photos", "/photos", table.assign(**{space: True}))
+    return FeatureStore(writer.path)
+
+
+@pytest.fixture
+def scheme(store: FeatureStore) -> Scheme:
+    return default_schemes(store.images())[0]["folder"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "svm(C=10)",
+        "knn(n_neighbors=3)",
+        GridSearchCV(RidgeHead(), {"alpha": [1.0, 100.0]}, cv=3),
+        make_pipeline(StandardScaler(), SVC()),
+    ],
+    ids=["svm", "knn", "search", "pipeline"],
+)
+def test_any_classifier_is_trained_saved_and_compared(
+    store: FeatureStore, scheme: Scheme, tmp_path: Path, head: Any
+) -> None:
+    saved, report = train_head(store, scheme, head)
+    assert report["rows"][1]["accuracy"] > 0.9
+    assert report["curves"] is None
+    saved.save(tmp_path / "a.head")
+    back = load_head(tmp_path / "a.head")
+    images = store.images()
+    vectors = store.vectors(saved.space, images)
+    assert back.predict(vectors).tolist() == saved.predict(vectors).tolist()
+    assert compare(store, [scheme], [head])["accuracy"][0] == report["rows"][1]["accuracy"]
+
+
+def test_what_scikit_learn_refuses_is_a_sentence(store: FeatureStore, scheme: Scheme) -> None:
+    with pytest.raises(HeadError, match=r"cannot be trained on this: .*n_splits=80"):
+        train_head(store, scheme, GridSearchCV(RidgeHead(), {"alpha": [1.0]}, cv=80, error_score="raise"))
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_dense_heads_and_their_curves(
+    store: FeatureStore,
+    scheme: Scheme,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    early_stopping: bool,
+    in_memory: bool,
+) -> None:
+    if not in_memory:
+        monkeypatch.setattr("classifiers.dense_batches.IN_MEMORY", 0)
+        monkeypatch.setattr("classifiers.dense_batches._BATCH", 40)
+        monkeypatch.setattr(DenseHead, "fit", None)  # it takes all rows at once
+    head = DenseHead(epochs=12, learning_rate=0.01, early_stopping=early_stopping)
+    saved, report = train_head(store, scheme, head)
+    assert report["rows"][1]["accuracy"] > 0.9
+    curves = report["curves"]
+    assert set(curves) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert 1 <= len(curves["loss"]) <= 12
+    if not early_stopping:  # what nothing depends on may be the held-out images
+        assert curves["val_accuracy"][-1] == pytest.approx(report["rows"][1]["accuracy"])
+    saved.save(tmp_path / "a.head")
+    assert load_head(tmp_path / "a.head").estimator.history_ == curves
+
+
+def test_batches_of_a_store(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every row of every view once an epoch, in an order of its own; neighbours on disk stay together."""
+    monkeypatch.setattr("classifiers.dense_batches._RUN", 10)
+    monkeypatch.setattr("classifiers.dense_batches._BATCH", 30)
+    images = store.images().sample(frac=1, random_state=0)
+    (space,) = store.spaces
+    labels = np.arange(len(images))
+    batches = store_batches(store, space, images, labels, VIEWS, seed=1)
+    epochs = [list(batches(epoch)) for epoch in (1, 1, 2)]
+    orders = [np.concatenate([rows for _, rows in epoch]).tolist() for epoch in epochs]
+    assert orders[0] == orders[1] != orders[2]
+    for epoch, order in zip(epochs, orders, strict=True):
+        assert len(epoch) == 6
+        assert sorted(order) == sorted([*range(IMAGES)] * VIEWS)
+    seen = set()
+    for vectors, given in epochs[0]:
+        rows = np.asarray(given, np.intp)
+        (view,) = (
+            view
+            for view in range(VIEWS)
+            if np.array_equal(vectors, store.vectors(space, images.iloc[rows], view=view))
+        )
+        places = store.space(space).find(hashes_from_hex(images.iloc[rows]["hash"]), view)
+        assert (np.diff(places) == 1).sum() >= 20
+        seen.add(view)
+    assert seen == {0, 1}
