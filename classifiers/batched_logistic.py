@@ -12,16 +12,19 @@ to the tolerance is finished in float64.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from classifiers.skinny import scores_of, weighted_sums
+from classifiers.threads import for_shares
+
 Float = NDArray[np.float64]
 _PAIRS = 8
 _BLOCK_SCORES = 1 << 19
+_BLOCK_NUMBERS = 1 << 20
 _LARGEST_BLOCK = 8192
 _SUFFICIENT = 1e-4
 _PATIENCE = 20
@@ -86,11 +89,13 @@ def solve(
     max_iter: int,
     start: NDArray[Any] | None = None,
     basis: NDArray[Any] | None = None,
+    side_by_side: bool = False,
 ) -> Solutions:
     """Solves all problems on the rows Z (n, r + 1), whose last column is 1.
 
-    curvatures: (r + 1,), the sum of squares of each column, which are best uncorrelated; or with a basis (r, r),
-    orthonormal, of the rows' products with its columns. start: (q, k, r + 1).
+    curvatures: (r + 1,), the sum of squares of each column, which are best uncorrelated. With an orthonormal basis
+    (r, r) they are of the products of Z's columns but the last with it, and so are the solutions.
+    start: (q, k, r + 1). side_by_side: whether to share the rows among the processors.
     """
     coef = (_beginning(Z, problems) if start is None else start).astype(Z.dtype)
     q = len(problems)
@@ -98,13 +103,16 @@ def solve(
     open_ = np.array([_varies(problems, number) for number in range(q)])
     if open_.any():
         found = found.updated(
-            open_, _Descent(Z, curvatures, problems[open_], coef[open_], tol, max_iter, basis).run()
+            open_,
+            _Descent(Z, curvatures, problems[open_], coef[open_], tol, max_iter, basis, side_by_side).run(),
         )
     short = ~found.converged & (found.n_iter < max_iter)
     if Z.dtype == np.float64 or not short.any():
         return found
     coef = found.coef[short].astype(np.float64)
-    return found.updated(short, _Descent(Z, curvatures, problems[short], coef, tol, max_iter, basis).run())
+    return found.updated(
+        short, _Descent(Z, curvatures, problems[short], coef, tol, max_iter, basis, side_by_side).run()
+    )
 
 
 def _varies(problems: Problems, number: int) -> bool:
@@ -115,12 +123,16 @@ def _varies(problems: Problems, number: int) -> bool:
     return bool((np.bincount(problems.codes[number], weights, minlength=2) > 0).all())
 
 
-def held_out(Z: NDArray[Any], coef: NDArray[Any], problems: Problems) -> tuple[Float, Float]:
+def held_out(
+    Z: NDArray[Any], coef: NDArray[Any], problems: Problems, basis: NDArray[Any] | None = None
+) -> tuple[Float, Float]:
     """The summed log-losses (q,) of solutions (q, k, r + 1) on rows that have a weight, and the weights of hits."""
     q, k, width = coef.shape
-    flat = coef.astype(Z.dtype).reshape(q * k, width)
+    flat = _in_dimensions(coef.astype(Z.dtype), basis).reshape(q * k, width)
     losses, hits = np.zeros(q), np.zeros(q)
-    for rows in _row_blocks(len(Z), q * k):
+    size = _block_rows(q * k, width)
+    for start in range(0, len(Z), size):
+        rows = slice(start, start + size)
         block, codes = Z[rows], problems.codes[:, rows]
         scores = (flat @ block.T).reshape(q, k, len(block))
         weights = np.ones_like(codes) if problems.weights is None else problems.weights[:, rows]
@@ -130,10 +142,32 @@ def held_out(Z: NDArray[Any], coef: NDArray[Any], problems: Problems) -> tuple[F
     return losses, hits
 
 
-def _row_blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Rows whose scores of so many columns stay in the processor's cache."""
-    size = int(np.clip(_BLOCK_SCORES // columns, 64, _LARGEST_BLOCK))
-    return (slice(start, start + size) for start in range(0, rows, size))
+def _in_dimensions(x: NDArray[Any], basis: NDArray[Any] | None) -> NDArray[Any]:
+    """Weights (q, k, r + 1) of a basis's columns as weights of the dimensions that Z has."""
+    if basis is None:
+        return x
+    q, k, width = x.shape
+    flat = np.ascontiguousarray(x[..., :-1]).reshape(q * k, width - 1)
+    shares = for_shares(lambda starts: scores_of(flat, basis[starts.start : starts.stop]), len(basis), 64)
+    turned = x.copy()
+    turned[..., :-1] = np.concatenate(shares, axis=1).reshape(q, k, width - 1)
+    return turned
+
+
+def _in_basis(flat: NDArray[Any], basis: NDArray[Any]) -> NDArray[Any]:
+    """Gradients (m, r) by the dimensions as those by the basis's columns."""
+    flat = np.ascontiguousarray(flat)
+
+    def share(starts: range) -> NDArray[Any]:
+        rows = slice(starts.start, starts.stop)
+        return weighted_sums(flat[:, rows], basis[rows])
+
+    return np.asarray(np.sum(for_shares(share, len(basis), 64), axis=0))
+
+
+def _block_rows(columns: int, width: int) -> int:
+    """How many rows of this width, and scores of so many columns, stay in the processor's cache."""
+    return int(np.clip(min(_BLOCK_SCORES // columns, _BLOCK_NUMBERS // width), 64, _LARGEST_BLOCK))
 
 
 def _beginning(Z: NDArray[Any], problems: Problems) -> NDArray[Any]:
@@ -160,7 +194,9 @@ class _Descent:
         tol: float,
         max_iter: int,
         basis: NDArray[Any] | None,
+        side_by_side: bool,
     ) -> None:
+        self.side_by_side = side_by_side
         self.Z, self.problems, self.tol, self.max_iter = Z, problems, tol, max_iter
         self.dtype = coef.dtype
         self.basis = None if basis is None else basis.astype(self.dtype, copy=False)
@@ -261,36 +297,45 @@ class _Descent:
         return values.astype(self.dtype)[:, None, None]
 
     def _precondition(self, direction: NDArray[Any]) -> NDArray[Any]:
-        penalties = self.problems.penalties.astype(self.dtype)[:, None, None]
         bends = self.h.astype(self.dtype)[:, :, None] * self.curvatures
-        bends[..., :-1] += penalties
-        if self.basis is None:
-            return _sum_zero(np.divide(direction, bends, out=bends))
-        turned = (direction[..., :-1] @ self.basis) / bends[..., :-1]
-        bends[..., :-1] = turned @ self.basis.T
-        bends[..., -1] = direction[..., -1] / bends[..., -1]
-        return _sum_zero(bends)
+        bends[..., :-1] += self.problems.penalties.astype(self.dtype)[:, None, None]
+        return _sum_zero(np.divide(direction, bends, out=bends))
 
     def _evaluate(self, x: NDArray[Any]) -> tuple[Float, NDArray[Any], Float]:
         """Objectives (q,), gradients (q, k, r + 1), and the sums of p (1 - p) over the rows (q, k)."""
         q, k, width = x.shape
+        size = _block_rows(q * k, width)
+        weights = _in_dimensions(x, self.basis)
+        if self.side_by_side:
+            sums = for_shares(lambda starts: self._sums(weights, starts), len(self.Z), size)
+        else:
+            sums = [self._sums(weights, range(0, len(self.Z), size))]
+        value, flat, curvature = (sum(parts[1:], start=parts[0]) for parts in zip(*sums, strict=True))
+        if self.basis is not None:
+            flat[:, :-1] = _in_basis(flat[:, :-1], self.basis)
+        gradient = flat.reshape(q, k, width)
+        penalties = self.problems.penalties
+        gradient[..., :-1] += penalties.astype(self.dtype)[:, None, None] * x[..., :-1]
+        value = value + 0.5 * penalties * _dot(x[..., :-1], x[..., :-1])
+        floor = 1e-8 * len(self.Z)
+        return value, gradient, np.maximum(curvature * (k / (k - 1) if k > 1 else 1), floor)
+
+    def _sums(self, x: NDArray[Any], starts: range) -> tuple[Float, NDArray[Any], Float]:
+        """The sums over blocks of rows of losses (q,), of gradients (q · k, r + 1), and of p (1 - p) (q, k)."""
+        q, k, width = x.shape
         flat = x.reshape(q * k, width)
         value, curvature = np.zeros(q), np.zeros((q, k))
         gradient = np.zeros((q * k, width), self.dtype)
-        for rows in _row_blocks(len(self.Z), q * k):
+        for start in starts:
+            rows = slice(start, start + starts.step)
             block = self.Z[rows].astype(self.dtype, copy=False)
-            scores = (flat @ block.T).reshape(q, k, len(block))
+            scores = scores_of(flat, block).reshape(q, k, len(block))
             weights = None if self.problems.weights is None else self.problems.weights[:, rows]
             losses, residual, bend = _losses(scores, self.problems.codes[:, rows], weights)
             value += losses
             curvature += bend
-            gradient += residual.reshape(q * k, len(block)) @ block
-        gradient = gradient.reshape(q, k, width)
-        penalties = self.problems.penalties
-        gradient[..., :-1] += penalties.astype(self.dtype)[:, None, None] * x[..., :-1]
-        value += 0.5 * penalties * _dot(x[..., :-1], x[..., :-1])
-        floor = 1e-8 * len(self.Z)
-        return value, gradient, np.maximum(curvature * (k / (k - 1) if k > 1 else 1), floor)
+            gradient += weighted_sums(residual.reshape(q * k, len(block)), block)
+        return value, gradient, curvature
 
 
 def _losses(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from classifiers.gram import Gram, inner_product, weighted_mean
 from classifiers.signs import Signs
-from classifiers.threads import few_threads
+from classifiers.skinny import scores_of, weighted_sums
+from classifiers.threads import few_threads, for_shares
 
 Float = NDArray[np.float64]
 _BLOCK = 1024
@@ -57,6 +58,7 @@ class Factorization:
     wide: bool
     scale: float
     known_gaps: dict[float, Float] = field(default_factory=dict, repr=False)  # by strength, (n,) each
+    known_narrow: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)  # the basis, by precision
 
     def means(self, targets: Signs) -> Float:
         """The weighted means of targets, (t,); zeros without an intercept."""
@@ -69,14 +71,21 @@ class Factorization:
 
     def project(self, targets: Signs, means: Float) -> Float:
         """Centred targets in the eigenbasis: (r, t)."""
-        product = np.zeros((len(self.basis) if self.wide else self.X.shape[1], targets.width))
-        for rows in self._slices():
-            Yc = self._centred(targets, means, rows)
-            if self.wide:
-                product[rows] = Yc
-            else:
-                product += self._rows(rows).T @ Yc.astype(self.X.dtype)
-        return self.basis.T @ product
+        if self.wide:
+            Yc = np.concatenate([self._centred(targets, means, rows) for rows in self._slices()])
+            return np.asarray(self.basis.T @ Yc)
+
+        def product(starts: range) -> Float:
+            total = np.zeros((targets.width, self.X.shape[1]))
+            for start in starts:
+                rows = slice(start, min(start + starts.step, len(self.X)))
+                Yc = self._centred(targets, means, rows).astype(self.X.dtype)
+                total += weighted_sums(Yc.T, self._rows(rows))
+            return total
+
+        with few_threads(True):
+            sums = np.sum(for_shares(product, len(self.X), _SCAN_BLOCK), axis=0)
+            return np.asarray(self.basis.T @ sums.T)
 
     def gaps(self, strengths: Float) -> Float:
         """1 - h of each row at each strength, (n, a); if `wide`, 1 - h divided by the strength.
@@ -99,21 +108,29 @@ class Factorization:
         total = np.zeros((len(strengths), targets.width))
         most = max(1, _COLUMNS_AT_ONCE // len(strengths))
         for columns, group in targets.groups(most):
-            width = group.width
             solutions = np.concatenate(
                 [P[:, columns] / (self.values + a)[:, None] for a in strengths], axis=1
             )
-            design = self._in_design(solutions)
-            for rows in _slices(len(self.X), _SCAN_BLOCK):
-                residual = self._design(rows) @ design
-                residual = residual.reshape(len(residual), len(strengths), width)
-                if not self.wide:
-                    Yc = self._centred(group, means[columns], rows).astype(residual.dtype)
-                    np.subtract(Yc[:, None], residual, out=residual)
-                np.square(residual, out=residual)
-                weights = inverse[rows].astype(residual.dtype)
-                total[:, columns] += np.einsum("na,nat->at", weights, residual)
+            scan = partial(self._scan, group, means[columns], self._in_design(solutions), inverse)
+            with few_threads(True):
+                total[:, columns] = sum(for_shares(scan, len(self.X), _SCAN_BLOCK))
         return total / len(self.X)
+
+    def _scan(
+        self, targets: Signs, means: Float, design: NDArray[Any], inverse: Float, starts: range
+    ) -> Float:
+        """The sums over blocks of rows of squared leave-one-out errors: (a, t)."""
+        total = np.zeros((inverse.shape[1], targets.width))
+        for start in starts:
+            rows = slice(start, min(start + starts.step, len(self.X)))
+            residual = self._design(rows) @ design
+            residual = residual.reshape(len(residual), *total.shape)
+            if not self.wide:
+                Yc = self._centred(targets, means, rows).astype(residual.dtype)
+                np.subtract(Yc[:, None], residual, out=residual)
+            np.square(residual, out=residual)
+            total += np.einsum("na,nat->at", inverse[rows].astype(residual.dtype), residual)
+        return total
 
     def left_out(
         self, targets: Signs, means: Float, P: Float, strengths: Float, rows: NDArray[np.intp]
@@ -158,7 +175,7 @@ class Factorization:
         if self.wide:
             basis = (self.in_dimensions(np.eye(len(self.values))) * self._by_deviation).astype(rows.dtype)
         else:
-            basis = self.basis.astype(rows.dtype)
+            basis = self.narrow()
         mean = self.mean.astype(rows.dtype)
         for some in _slices(len(rows)):
             turned[some, :-1] = (rows[some] - mean) @ basis
@@ -190,11 +207,18 @@ class Factorization:
             block *= self.root[rows, None]
         return block
 
-    @cached_property
+    def narrow(self) -> NDArray[Any]:
+        """The basis in the precision of the vectors."""
+        name = self.X.dtype.str
+        if name not in self.known_narrow:
+            self.known_narrow[name] = self.basis.astype(self.X.dtype, copy=False)
+        return self.known_narrow[name]
+
+    @property
     def _basis(self) -> NDArray[Any]:
         """The basis in the precision in which the hat matrix's diagonal is far enough from 1 on the whole."""
         rows, dim = self.X.shape
-        return self.basis.astype(self.X.dtype) if rows >= 4 * dim else self.basis
+        return self.narrow() if rows >= 4 * dim else self.basis
 
     @cached_property
     def _plain(self) -> bool:
@@ -207,11 +231,11 @@ class Factorization:
         """Solutions (r, t) in the eigenbasis as what the rows of `_design` are multiplied by."""
         if self.wide:
             return solutions.astype(self.X.dtype)
-        narrow: NDArray[Any] = self.basis.astype(self.X.dtype) @ solutions.astype(self.X.dtype)
-        return narrow
+        dtype = self.X.dtype
+        return scores_of(solutions.astype(dtype).T, self.narrow()).T
 
     def _design(self, rows: slice) -> NDArray[Any]:
-        return self.basis[rows].astype(self.X.dtype) if self.wide else self._rows(rows)
+        return self.narrow()[rows] if self.wide else self._rows(rows)
 
     def _gaps_of(self, rows: slice, strengths: Float) -> Float:
         scores = self.basis[rows] if self.wide else self._rows(rows, self._basis.dtype) @ self._basis

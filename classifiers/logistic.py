@@ -37,7 +37,7 @@ class LogisticHead(LinearHead):
         C: float | Sequence[float] | Literal["auto"] = 1.0,
         class_weight: ClassWeight = None,
         max_iter: int = 1000,
-        tol: float = 1e-5,
+        tol: float = 1e-4,
         standardize: bool = False,
     ) -> None:
         self.C = C

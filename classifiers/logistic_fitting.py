@@ -97,7 +97,7 @@ class _Turned:
         Z, curvatures, back = _in_eigenbasis(factor) if factor and turn else _in_dimensions(scaled)
         basis = None
         if factor is not None and not turn:
-            basis, curvatures = factor.basis.astype(Z.dtype), np.append(factor.values, len(X))
+            basis, curvatures, back = factor.narrow(), np.append(factor.values, len(X)), factor.unrotated
 
         def unscaled(W: Float) -> tuple[Float, Float]:
             coefficients, intercepts = back(W)
@@ -193,22 +193,22 @@ def _solve_tasks(
 ) -> list[_Found]:
     """Solves each task, in batches of the same number of classes, as many side by side as there are processors."""
     batches = list(_batches(tasks, turned.Z.shape))
+    alone = len(batches) == 1 and turned.Z.size > _SMALL
     found = [_Found(_NOTHING)] * len(tasks)
 
     def run(batch: list[int]) -> None:
         start = None if starts is None else np.stack([starts[i] for i in batch])
         some = [tasks[i] for i in batch]
         problems = _problems(some, [task.weights for task in some], penalties[batch], turned.Z.dtype)
-        solved = solve(turned.Z, turned.curvatures, problems, tol, max_iter, start, turned.basis)
+        solved = solve(turned.Z, turned.curvatures, problems, tol, max_iter, start, turned.basis, alone)
         losses, hits = np.zeros(len(batch)), np.zeros(len(batch))
         if some[0].test is not None:
             tests = _problems(some, [task.test for task in some], penalties[batch], turned.Z.dtype)
-            losses, hits = held_out(turned.Z, solved.coef, tests)
+            losses, hits = held_out(turned.Z, solved.coef, tests, turned.basis)
         for place, index in enumerate(batch):
             found[index] = _Found(solved[place : place + 1], float(losses[place]), float(hits[place]))
 
-    small = max(len(batch) for batch in batches) * turned.Z.size <= _SMALL
-    with few_threads(small or len(batches) > 1):
+    with few_threads(True):
         if len(batches) == 1:
             run(batches[0])
         else:

@@ -1,11 +1,32 @@
-"""Linear algebra on one thread where several would only wait for one another."""
+"""Threads for linear algebra: one where several would only wait for one another, or one for each share of rows."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # comes with scikit-learn
+
+Result = TypeVar("Result")
+
+
+def for_shares(work: Callable[[range], Result], rows: int, step: int) -> list[Result]:
+    """What `work` makes of each share of the rows, a range of starts of blocks of `step`; a share a processor.
+
+    BLAS should be kept to one thread meanwhile.
+    """
+    starts = range(0, rows, step)
+    count = min(os.cpu_count() or 1, len(starts))
+    if count < 2:
+        return [work(starts)]
+    size = -(-len(starts) // count)
+    shares = [starts[first : first + size] for first in range(0, len(starts), size)]
+    with ThreadPoolExecutor(len(shares)) as pool:
+        return list(pool.map(work, shares))
 
 
 def few_threads(small: bool) -> AbstractContextManager[object]:
