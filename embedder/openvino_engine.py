@@ -60,11 +60,16 @@ class OpenVinoEngine:
         self.dim = math.prod(self.shape)
         self.description = f"openvino {ov.get_version().split('-')[0]}"
         self._requests: SimpleQueue[ov.InferRequest] = SimpleQueue()
-        self.streams = (
-            min(threads, _MOST_STREAMS) + 1
-        )  # one more: its pictures are copied in while the others run
+        # One more than streams: its pictures are copied in while the others run.
+        self.streams = min(threads, _MOST_STREAMS) + 1
         for _ in range(self.streams):
-            self._requests.put(compiled.create_infer_request())
+            request = compiled.create_infer_request()
+            # OpenVINO's binding sets itself up when a tensor is first seen as an array. Two threads that were first
+            # at once waited for each other for ever, one run in twenty: so this thread is first.
+            request.get_input_tensor(0).data[:] = 0
+            request.infer()
+            _ = request.get_output_tensor(0).data
+            self._requests.put(request)
 
     def __call__(self, pictures: Pictures) -> NDArray[np.float32]:
         request = self._requests.get()
