@@ -25,6 +25,7 @@ from classifiers.evaluating import evaluate_head
 from classifiers.evaluation import Figures
 from classifiers.fitting import fit_many
 from classifiers.head_files import load_head, save_head
+from classifiers.labels import Labels
 from classifiers.logistic import LogisticHead
 from classifiers.paired import Pair
 from classifiers.presets import make_head, split_heads
@@ -32,7 +33,7 @@ from classifiers.results import Comparison, ComparisonInterrupted, Result
 from classifiers.ridge import RidgeHead
 from classifiers.saved_heads import SavedHead
 from classifiers.scheme_files import load_schemes
-from classifiers.schemes import Labels, Scheme, default_schemes
+from classifiers.schemes import Scheme, default_schemes
 from classifiers.training import train_head
 
 __all__ = [

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from classifiers.errors import HeadError
 from classifiers.factor_cache import FactorCache
+from classifiers.fitting import label_vector, same_rows
 from classifiers.ridge import RidgeHead, left_out_codes, solve_ridges
 from store import FeatureStore
 from store.columns import hashes_from_hex
@@ -86,8 +87,6 @@ def fit_ridge_on_store(
     which is kept in the store's cache. Each pass over the vectors holds one block of rows; beside it, memory goes
     with images × strengths and dimensions². `options` are those of RidgeHead but `class_weight`. Raises HeadError.
     """
-    from classifiers.fitting import label_vector, same_rows
-
     if options.get("class_weight") is not None:
         raise HeadError("class_weight needs the vectors in memory: fit RidgeHead on store.vectors(…).")
     labels = [label_vector(y, len(images), number) for number, y in enumerate(label_vectors)]

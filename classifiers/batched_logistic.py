@@ -12,44 +12,19 @@ to the tolerance is finished in float64.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.skinny import scores_of, weighted_sums
-from classifiers.threads import for_shares
+from classifiers.logistic_objective import Objective, Problems, inner_products
 
 Float = NDArray[np.float64]
 _PAIRS = 8
-_BLOCK_SCORES = 1 << 19
-_BLOCK_NUMBERS = 1 << 20
-_LARGEST_BLOCK = 8192
 _SUFFICIENT = 1e-4
 _PATIENCE = 20
 _WORTH_COPYING = 0.1
-
-
-@dataclass(frozen=True)
-class Problems:
-    """q problems of the same kind, with the penalties λ (q,).
-
-    codes: (q, n), numbers of classes; `classes` is their number, or 1 for two classes or a single label, whose
-    codes are 0 and 1. weights: (q, n) of the rows, or None; rows to leave out have 0.
-    """
-
-    codes: NDArray[np.integer[Any]]
-    classes: int
-    penalties: Float
-    weights: NDArray[Any] | None = None
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def __getitem__(self, some: NDArray[Any] | slice) -> Problems:
-        weights = None if self.weights is None else self.weights[some]
-        return replace(self, codes=self.codes[some], penalties=self.penalties[some], weights=weights)
 
 
 @dataclass(frozen=True)
@@ -82,37 +57,25 @@ class Solutions:
 
 
 def solve(
-    Z: NDArray[Any],
-    curvatures: Float,
-    problems: Problems,
-    tol: float,
-    max_iter: int,
-    start: NDArray[Any] | None = None,
-    basis: NDArray[Any] | None = None,
-    side_by_side: bool = False,
+    objective: Objective, curvatures: Float, tol: float, max_iter: int, start: NDArray[Any] | None = None
 ) -> Solutions:
-    """Solves all problems on the rows Z (n, r + 1), whose last column is 1.
+    """Solves all problems of an objective, in the precision of its rows and, where that is too low, in float64.
 
-    curvatures: (r + 1,), the sum of squares of each column, which are best uncorrelated. With an orthonormal basis
-    (r, r) they are of the products of Z's columns but the last with it, and so are the solutions.
-    start: (q, k, r + 1). side_by_side: whether to share the rows among the processors.
+    curvatures: (r + 1,), the sum of squares of each column of its rows (turned by its basis, if it has one), which
+    are best uncorrelated. start: (q, k, r + 1).
     """
+    Z, problems = objective.Z, objective.problems
     coef = (_beginning(Z, problems) if start is None else start).astype(Z.dtype)
     q = len(problems)
     found = Solutions(coef, np.zeros(q), np.zeros(q), np.zeros(q, np.int64), np.ones(q, bool))
     open_ = np.array([_varies(problems, number) for number in range(q)])
     if open_.any():
-        found = found.updated(
-            open_,
-            _Descent(Z, curvatures, problems[open_], coef[open_], tol, max_iter, basis, side_by_side).run(),
-        )
+        found = found.updated(open_, _Descent(objective[open_], curvatures, coef[open_], tol, max_iter).run())
     short = ~found.converged & (found.n_iter < max_iter)
     if Z.dtype == np.float64 or not short.any():
         return found
     coef = found.coef[short].astype(np.float64)
-    return found.updated(
-        short, _Descent(Z, curvatures, problems[short], coef, tol, max_iter, basis, side_by_side).run()
-    )
+    return found.updated(short, _Descent(objective[short], curvatures, coef, tol, max_iter).run())
 
 
 def _varies(problems: Problems, number: int) -> bool:
@@ -121,53 +84,6 @@ def _varies(problems: Problems, number: int) -> bool:
         return True
     weights = None if problems.weights is None else problems.weights[number]
     return bool((np.bincount(problems.codes[number], weights, minlength=2) > 0).all())
-
-
-def held_out(
-    Z: NDArray[Any], coef: NDArray[Any], problems: Problems, basis: NDArray[Any] | None = None
-) -> tuple[Float, Float]:
-    """The summed log-losses (q,) of solutions (q, k, r + 1) on rows that have a weight, and the weights of hits."""
-    q, k, width = coef.shape
-    flat = _in_dimensions(coef.astype(Z.dtype), basis).reshape(q * k, width)
-    losses, hits = np.zeros(q), np.zeros(q)
-    size = _block_rows(q * k, width)
-    for start in range(0, len(Z), size):
-        rows = slice(start, start + size)
-        block, codes = Z[rows], problems.codes[:, rows]
-        scores = (flat @ block.T).reshape(q, k, len(block))
-        weights = np.ones_like(codes) if problems.weights is None else problems.weights[:, rows]
-        best = scores[:, 0] > 0 if k == 1 else scores.argmax(axis=1)
-        hits += ((best == codes) * weights).sum(axis=1)
-        losses += _losses(scores, codes, weights)[0]
-    return losses, hits
-
-
-def _in_dimensions(x: NDArray[Any], basis: NDArray[Any] | None) -> NDArray[Any]:
-    """Weights (q, k, r + 1) of a basis's columns as weights of the dimensions that Z has."""
-    if basis is None:
-        return x
-    q, k, width = x.shape
-    flat = np.ascontiguousarray(x[..., :-1]).reshape(q * k, width - 1)
-    shares = for_shares(lambda starts: scores_of(flat, basis[starts.start : starts.stop]), len(basis), 64)
-    turned = x.copy()
-    turned[..., :-1] = np.concatenate(shares, axis=1).reshape(q, k, width - 1)
-    return turned
-
-
-def _in_basis(flat: NDArray[Any], basis: NDArray[Any]) -> NDArray[Any]:
-    """Gradients (m, r) by the dimensions as those by the basis's columns."""
-    flat = np.ascontiguousarray(flat)
-
-    def share(starts: range) -> NDArray[Any]:
-        rows = slice(starts.start, starts.stop)
-        return weighted_sums(flat[:, rows], basis[rows])
-
-    return np.asarray(np.sum(for_shares(share, len(basis), 64), axis=0))
-
-
-def _block_rows(columns: int, width: int) -> int:
-    """How many rows of this width, and scores of so many columns, stay in the processor's cache."""
-    return int(np.clip(min(_BLOCK_SCORES // columns, _BLOCK_NUMBERS // width), 64, _LARGEST_BLOCK))
 
 
 def _beginning(Z: NDArray[Any], problems: Problems) -> NDArray[Any]:
@@ -186,29 +102,20 @@ class _Descent:
     """The state of one run in the precision of `coef`; arrays begin with the problems that are still running."""
 
     def __init__(
-        self,
-        Z: NDArray[Any],
-        curvatures: Float,
-        problems: Problems,
-        coef: NDArray[Any],
-        tol: float,
-        max_iter: int,
-        basis: NDArray[Any] | None,
-        side_by_side: bool,
+        self, objective: Objective, curvatures: Float, coef: NDArray[Any], tol: float, max_iter: int
     ) -> None:
-        self.side_by_side = side_by_side
-        self.Z, self.problems, self.tol, self.max_iter = Z, problems, tol, max_iter
+        self.tol, self.max_iter = tol, max_iter
         self.dtype = coef.dtype
-        self.basis = None if basis is None else basis.astype(self.dtype, copy=False)
-        self.curvatures = (curvatures / len(Z)).astype(self.dtype)
+        self.objective = objective.in_precision(self.dtype)
+        self.curvatures = (curvatures / len(objective.Z)).astype(self.dtype)
         self.noise = 1e-6 if self.dtype == np.float32 else 1e-13
-        q = len(problems)
+        q = len(coef)
         self.running = np.arange(q)
         self.found = Solutions(
             coef.copy(), np.zeros(q), np.full(q, np.inf), np.zeros(q, np.int64), np.zeros(q, bool)
         )
         self.x = coef
-        self.f, self.g, self.h = self._evaluate(coef)
+        self.f, self.g, self.h = self.objective(coef)
         self.S: list[NDArray[Any]] = []
         self.Y: list[NDArray[Any]] = []
         self.R: list[Float] = []
@@ -231,17 +138,17 @@ class _Descent:
     def _round(self) -> None:
         """Tries each problem's step: takes it, or makes it shorter."""
         trial = self.x + self._wide(self.step) * self.d
-        f, g, h = self._evaluate(trial)
-        slope = _dot(g, self.d)
+        f, g, h = self.objective(trial)
+        slope = inner_products(g, self.d)
         lower = f <= self.f + _SUFFICIENT * self.step * self.slope
         # Near the optimum differences of losses are below their precision; slopes still tell.
         flat = (f <= self.f + self.noise * np.abs(self.f)) & (slope <= -0.8 * self.slope)
         taken = (lower | flat) & np.isfinite(f)
         wide = self._wide(taken.astype(self.dtype))
         s, y = wide * (trial - self.x), wide * (g - self.g)
-        product = _dot(s, y)
+        product = inner_products(s, y)
         inverse = np.divide(1.0, product, out=np.zeros_like(product), where=product > 0)
-        curved = _dot(y, self._precondition(y))
+        curved = inner_products(y, self._precondition(y))
         self.scale = np.where(curved > 0, product / np.where(curved > 0, curved, 1), self.scale)
         self.S, self.Y, self.R = [*self.S, s][-_PAIRS:], [*self.Y, y][-_PAIRS:], [*self.R, inverse][-_PAIRS:]
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -258,13 +165,13 @@ class _Descent:
         direction = -self.g
         factors = []
         for s, y, inverse in zip(reversed(self.S), reversed(self.Y), reversed(self.R), strict=True):
-            factor = inverse * _dot(s, direction)
+            factor = inverse * inner_products(s, direction)
             direction -= self._wide(factor) * y
             factors.append(factor)
         direction = self._precondition(direction) * self._wide(self.scale)
         for s, y, inverse, factor in zip(self.S, self.Y, self.R, reversed(factors), strict=True):
-            direction += self._wide(factor - inverse * _dot(y, direction)) * s
-        slope = _dot(self.g, direction)
+            direction += self._wide(factor - inverse * inner_products(y, direction)) * s
+        slope = inner_products(self.g, direction)
         if taken.all():
             self.d, self.slope = direction, slope
         else:
@@ -287,7 +194,7 @@ class _Descent:
         self._keep(~done)
 
     def _keep(self, some: NDArray[np.bool_]) -> None:
-        self.running, self.problems = self.running[some], self.problems[some]
+        self.running, self.objective = self.running[some], self.objective[some]
         for name in ("x", "f", "g", "h", "d", "slope", "scale", "step", "best", "since", "shrunk"):
             setattr(self, name, getattr(self, name)[some])
         for pairs in (self.S, self.Y, self.R):
@@ -298,72 +205,8 @@ class _Descent:
 
     def _precondition(self, direction: NDArray[Any]) -> NDArray[Any]:
         bends = self.h.astype(self.dtype)[:, :, None] * self.curvatures
-        bends[..., :-1] += self.problems.penalties.astype(self.dtype)[:, None, None]
+        bends[..., :-1] += self.objective.problems.penalties.astype(self.dtype)[:, None, None]
         return _sum_zero(np.divide(direction, bends, out=bends))
-
-    def _evaluate(self, x: NDArray[Any]) -> tuple[Float, NDArray[Any], Float]:
-        """Objectives (q,), gradients (q, k, r + 1), and the sums of p (1 - p) over the rows (q, k)."""
-        q, k, width = x.shape
-        size = _block_rows(q * k, width)
-        weights = _in_dimensions(x, self.basis)
-        if self.side_by_side:
-            sums = for_shares(lambda starts: self._sums(weights, starts), len(self.Z), size)
-        else:
-            sums = [self._sums(weights, range(0, len(self.Z), size))]
-        value, flat, curvature = (sum(parts[1:], start=parts[0]) for parts in zip(*sums, strict=True))
-        if self.basis is not None:
-            flat[:, :-1] = _in_basis(flat[:, :-1], self.basis)
-        gradient = flat.reshape(q, k, width)
-        penalties = self.problems.penalties
-        gradient[..., :-1] += penalties.astype(self.dtype)[:, None, None] * x[..., :-1]
-        value = value + 0.5 * penalties * _dot(x[..., :-1], x[..., :-1])
-        floor = 1e-8 * len(self.Z)
-        return value, gradient, np.maximum(curvature * (k / (k - 1) if k > 1 else 1), floor)
-
-    def _sums(self, x: NDArray[Any], starts: range) -> tuple[Float, NDArray[Any], Float]:
-        """The sums over blocks of rows of losses (q,), of gradients (q · k, r + 1), and of p (1 - p) (q, k)."""
-        q, k, width = x.shape
-        flat = x.reshape(q * k, width)
-        value, curvature = np.zeros(q), np.zeros((q, k))
-        gradient = np.zeros((q * k, width), self.dtype)
-        for start in starts:
-            rows = slice(start, start + starts.step)
-            block = self.Z[rows].astype(self.dtype, copy=False)
-            scores = scores_of(flat, block).reshape(q, k, len(block))
-            weights = None if self.problems.weights is None else self.problems.weights[:, rows]
-            losses, residual, bend = _losses(scores, self.problems.codes[:, rows], weights)
-            value += losses
-            curvature += bend
-            gradient += weighted_sums(residual.reshape(q * k, len(block)), block)
-        return value, gradient, curvature
-
-
-def _losses(
-    scores: NDArray[Any], codes: NDArray[np.integer[Any]], weights: NDArray[Any] | None
-) -> tuple[Float, NDArray[Any], Float]:
-    """Summed losses (q,), residuals p - y (q, k, b) in place of `scores` (q, k, b), summed p (1 - p) (q, k)."""
-    if scores.shape[1] == 1:
-        signs = (2 * codes - 1).astype(scores.dtype)
-        margins = scores[:, 0] * signs
-        small = np.exp(-np.abs(margins))
-        loss = np.log1p(small) - np.minimum(margins, 0)
-        wrong = np.where(margins >= 0, small, 1) / (1 + small)
-        bent = (wrong * (1 - wrong))[:, None]
-        residual = (-signs * wrong)[:, None]
-    else:
-        own = codes[:, None, :].astype(np.intp)
-        scores -= scores.max(axis=1, keepdims=True)
-        true = np.take_along_axis(scores, own, axis=1)[:, 0]
-        residual = np.exp(scores, out=scores)
-        total = residual.sum(axis=1)
-        loss = np.log(total) - true
-        residual /= total[:, None]
-        bent = residual * (1 - residual)
-        np.put_along_axis(residual, own, np.take_along_axis(residual, own, axis=1) - 1, axis=1)
-    if weights is not None:
-        loss, bent = loss * weights, bent * weights[:, None]
-        residual *= weights[:, None]
-    return loss.sum(axis=1, dtype=np.float64), residual, bent.sum(axis=2, dtype=np.float64)
 
 
 def _sum_zero(x: NDArray[Any]) -> NDArray[Any]:
@@ -371,10 +214,3 @@ def _sum_zero(x: NDArray[Any]) -> NDArray[Any]:
     if x.shape[1] > 1:
         x -= x.mean(axis=1, keepdims=True)
     return x
-
-
-def _dot(a: NDArray[Any], b: NDArray[Any]) -> Float:
-    """One inner product a problem, (q,)."""
-    q = len(a)
-    product: Float = np.einsum("qm,qm->q", a.reshape(q, -1), b.reshape(q, -1)).astype(np.float64)
-    return product

@@ -200,7 +200,8 @@ class DenseHead(Head):
         for code in np.unique(codes):
             members = generator.permutation(np.flatnonzero(codes[firsts] == code))
             if len(members) > 1:
-                held[members[: max(1, round(len(members) * self.validation_fraction))]] = True
+                share = round(len(members) * self.validation_fraction)
+                held[members[: min(max(1, share), len(members) - 1)]] = True
         if not held.any():
             raise HeadError(
                 "early_stopping needs a class with two images or more, to hold one out; every class has one."

@@ -83,7 +83,7 @@ def survey(head: DenseHead, batches: Iterable[Batch]) -> tuple[NDArray[np.intp],
             f"the {seen:,} rows of all batches are of {len(counts)} class{'' if len(counts) == 1 else 'es'}; two are "
             "needed."
         )
-    head.classes_ = np.array(sorted(counts))
+    head.classes_, head.multilabel_ = np.array(sorted(counts)), False
     return np.array([counts[label] for label in head.classes_.tolist()], np.intp), moments
 
 

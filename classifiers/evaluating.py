@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from classifiers.banked import banked
 from classifiers.errors import ExpressionError, HeadError, SchemeError, SpaceMismatchError
 from classifiers.evaluation import Figures, evaluate_codes
 from classifiers.expressions import matches
-from classifiers.runs import banked
+from classifiers.labels import Labels, class_names
 from classifiers.saved_heads import SavedHead
-from classifiers.schemes import Labels, Scheme, class_names
+from classifiers.schemes import Scheme
 from classifiers.splits import group_values, once
 from classifiers.suggestions import counted, listed
 from classifiers.targets import Targets, labelled

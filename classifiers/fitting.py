@@ -85,7 +85,7 @@ def fit_on_views(
     if len(views) == 1:
         return fit_together(heads, views[0], ys, kept)
     ridges = all(type(head) is RidgeHead for head in heads)
-    choosing = all(type(head) is LogisticHead and not isinstance(head.C, int | float) for head in heads)
+    choosing = all(type(head) is LogisticHead and _chooses(head) for head in heads)
     stacked, tiled = _stacked(views), [np.concatenate([np.asarray(y)] * len(views)) for y in ys]
     if not ridges and not choosing:
         groups = np.tile(np.arange(len(views[0])), len(views))
@@ -103,6 +103,10 @@ def fit_on_views(
     for head, temperature in zip(heads, temperatures, strict=True):
         head.temperature_ = temperature
     return list(dict.fromkeys(warned))
+
+
+def _chooses(head: LogisticHead) -> bool:
+    return isinstance(head.C, str) or np.ndim(head.C) > 0
 
 
 def _stacked(views: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

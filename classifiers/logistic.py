@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from classifiers.errors import HeadError
 from classifiers.heads import LinearHead
+from classifiers.logistic_fitting import fit_logistic_heads
 from classifiers.ridge import ClassWeight
 
 
@@ -48,8 +49,6 @@ class LogisticHead(LinearHead):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fits on (n, d) vectors and (n,) labels, or (n, t) of 0 and 1. Raises HeadError."""
-        from classifiers.logistic_fitting import fit_logistic_heads  # it needs this class
-
         fit_logistic_heads([self], X, [y])
         return self
 

@@ -7,18 +7,22 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from classifiers.batched_logistic import Problems, Solutions, held_out, solve
+from classifiers.batched_logistic import Solutions, solve
 from classifiers.factor_cache import KeptFactors
-from classifiers.factorization import Factorization, Float, factorize
-from classifiers.logistic import LogisticHead
+from classifiers.factorization import Float, factorize
+from classifiers.logistic_objective import Objective, Problems
 from classifiers.ridge import checked_together, refuse_class_weight, row_weights
 from classifiers.scaling import mean_and_scale
 from classifiers.threads import few_threads
+
+if TYPE_CHECKING:
+    from classifiers.logistic import LogisticHead
 
 # Of C times the mean squared length of centred vectors, so that the grid fits vectors of any scale and dimension.
 AUTO_GRID = np.logspace(-0.5, 4, 10)
@@ -93,11 +97,19 @@ class _Turned:
             factor = factorize(scaled) if kept is None else kept.factorization(X)
             if kept is not None:
                 kept.keep(factor, 0)
-        turn = factor is not None and (many or factor.wide)
-        Z, curvatures, back = _in_eigenbasis(factor) if factor and turn else _in_dimensions(scaled)
         basis = None
-        if factor is not None and not turn:
-            basis, curvatures, back = factor.narrow(), np.append(factor.values, len(X)), factor.unrotated
+        back: Callable[[Float], tuple[Float, Float]]
+        if factor is None:
+            mean = scaled.mean(axis=0, dtype=np.float64)
+            Z = _centred(scaled, mean)
+            curvatures = np.einsum("nd,nd->d", Z, Z).astype(np.float64)
+            back = partial(_uncentred, mean)
+        else:
+            curvatures, back = np.append(factor.values, len(X)), factor.unrotated
+            if many or factor.wide:
+                Z = factor.rotated()
+            else:
+                Z, basis = _centred(scaled, factor.mean), factor.narrow()
 
         def unscaled(W: Float) -> tuple[Float, Float]:
             coefficients, intercepts = back(W)
@@ -107,18 +119,17 @@ class _Turned:
         return cls(Z, curvatures, basis, unscaled, length if length > 0 else 1.0)
 
 
-def _in_eigenbasis(
-    factor: Factorization,
-) -> tuple[NDArray[Any], Float, Callable[[Float], tuple[Float, Float]]]:
-    return factor.rotated(), np.append(factor.values, len(factor.X)), factor.unrotated
-
-
-def _in_dimensions(X: NDArray[Any]) -> tuple[NDArray[Any], Float, Callable[[Float], tuple[Float, Float]]]:
-    mean = X.mean(axis=0, dtype=np.float64)
-    Z = np.ones((len(X), X.shape[1] + 1), X.dtype)
+def _centred(X: NDArray[Any], mean: Float) -> NDArray[Any]:
+    """Centred vectors and a last column of ones: (n, d + 1)."""
+    Z = np.empty((len(X), X.shape[1] + 1), X.dtype)
     np.subtract(X, mean.astype(X.dtype), out=Z[:, :-1])
-    curvatures = np.einsum("nd,nd->d", Z, Z).astype(np.float64)
-    return Z, curvatures, lambda W: (W[:, :-1], W[:, -1] - W[:, :-1] @ mean)
+    Z[:, -1] = 1
+    return Z
+
+
+def _uncentred(mean: Float, W: Float) -> tuple[Float, Float]:
+    """Weights (t, d + 1) of the columns of `_centred` as coefficients (t, d) and intercepts (t,)."""
+    return W[:, :-1], W[:, -1] - W[:, :-1] @ mean
 
 
 @dataclass(frozen=True)
@@ -200,11 +211,12 @@ def _solve_tasks(
         start = None if starts is None else np.stack([starts[i] for i in batch])
         some = [tasks[i] for i in batch]
         problems = _problems(some, [task.weights for task in some], penalties[batch], turned.Z.dtype)
-        solved = solve(turned.Z, turned.curvatures, problems, tol, max_iter, start, turned.basis, alone)
+        objective = Objective(turned.Z, problems, turned.basis, alone)
+        solved = solve(objective, turned.curvatures, tol, max_iter, start)
         losses, hits = np.zeros(len(batch)), np.zeros(len(batch))
         if some[0].test is not None:
             tests = _problems(some, [task.test for task in some], penalties[batch], turned.Z.dtype)
-            losses, hits = held_out(turned.Z, solved.coef, tests, turned.basis)
+            losses, hits = replace(objective, problems=tests).held_out(solved.coef)
         for place, index in enumerate(batch):
             found[index] = _Found(solved[place : place + 1], float(losses[place]), float(hits[place]))
 

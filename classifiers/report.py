@@ -19,8 +19,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from classifiers.evaluation import Figures
+from classifiers.labels import class_names
 from classifiers.results import Comparison, Result
-from classifiers.schemes import class_names
+from classifiers.suggestions import counted
 from store.commit import write_file
 
 Pictures = Callable[[pd.DataFrame], Sequence[bytes | None]]
@@ -109,12 +110,8 @@ class _Shown:
 def _summary(comparison: Comparison) -> str:
     """One sentence: what was compared."""
     board = comparison.board
-    counts = [_counted(board[column].nunique(), column) for column in ("scheme", "head", "space")]
-    return f"{counts[0]} × {counts[1]} × {counts[2]} on {_counted(len(comparison.images), 'image')}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    counts = [counted(board[column].nunique(), column) for column in ("scheme", "head", "space")]
+    return f"{counts[0]} × {counts[1]} × {counts[2]} on {counted(len(comparison.images), 'image')}"
 
 
 def _board_rows(

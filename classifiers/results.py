@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from classifiers.evaluation import FIGURES, Figures
+from classifiers.labels import Labels
 from classifiers.paired import Pair
-from classifiers.schemes import Labels
 from classifiers.splits import Rows
 from classifiers.targets import Targets
 

@@ -5,31 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from classifiers.banked import Bank, banked
 from classifiers.errors import ClassifierError, HeadError, SchemeError
 from classifiers.estimates import class_probabilities
 from classifiers.evaluation import evaluate_codes
-from classifiers.factor_cache import FactorCache, KeptFactors
+from classifiers.factor_cache import FactorCache
 from classifiers.fitting import fit_on_views
-from classifiers.gram import Gram
+from classifiers.labels import Labels
 from classifiers.logistic import LogisticHead
 from classifiers.paired import paired
 from classifiers.presets import Estimator, HeadSpec, make_head
 from classifiers.results import COLUMNS, Comparison, Result
 from classifiers.ridge import RidgeHead
-from classifiers.schemes import Labels, Scheme
-from classifiers.splits import Rows, Split, Splitter
+from classifiers.schemes import Scheme
+from classifiers.splits import Split, Splitter
 from classifiers.suggestions import counted
 from classifiers.targets import Targets, labelled, occurring, only
 from classifiers.values import Texts
 from store import FeatureStore, StoreError
-from store.columns import Hashes, hashes_from_hex
+from store.columns import hashes_from_hex
 
 Progress = Callable[[int, int, str], None]
 _TOGETHER = 256
@@ -81,7 +81,7 @@ class Run:
             views = range(1 if self.plain else store.space(space).views)
             vectors = [store.vectors(space, images, view=view) for view in views]
             hashes = hashes_from_hex(images["hash"])
-            bank = _Bank(
+            bank = Bank(
                 space, vectors, needed, len(self.images), hashes, FactorCache.of(store), cv is not None
             )
         except StoreError as error:
@@ -145,7 +145,7 @@ class Run:
             self.note([f"scheme {name!r}: {note}" for split in splits for note in split.notes])
             yield name, _Job(one, codes, splits)
 
-    def _batch(self, jobs: Mapping[str, _Job], head: str, bank: _Bank) -> None:
+    def _batch(self, jobs: Mapping[str, _Job], head: str, bank: Bank) -> None:
         """Fits one kind of head to several schemes, sharing what has the same training rows."""
         names = list(jobs)
         self.report(f"{head} on {names[0] if len(names) == 1 else f'{names[0]} … {names[-1]}'}")
@@ -175,14 +175,6 @@ class Run:
                 self.done += 1
 
 
-def banked(store: FeatureStore, space: str, images: pd.DataFrame) -> NDArray[np.bool_]:
-    """Which images have a vector in a space: (n,)."""
-    if not len(images):
-        return np.zeros(0, bool)
-    found: NDArray[np.bool_] = store.space(space).find(hashes_from_hex(images["hash"])) >= 0
-    return found
-
-
 @dataclass(frozen=True)
 class _Job:
     """One scheme on the images of one space: codes (n,), -1 for those to leave out, and splits."""
@@ -202,47 +194,8 @@ class _Part:
     split: Split
 
 
-class _Bank:
-    """The vectors of some images of a space, found by the row numbers of all images; one array a view."""
-
-    def __init__(
-        self,
-        space: str,
-        views: Sequence[NDArray[np.float32]],
-        rows: Rows,
-        images: int,
-        hashes: Hashes,
-        factors: FactorCache,
-        folds: bool,
-    ) -> None:
-        self.space = space
-        self._views = views
-        self._place = np.full(images, -1, np.intp)
-        self._place[rows] = np.arange(len(rows))
-        self._hashes, self._factors, self._folds = hashes, factors, folds
-
-    def kept(self, rows: Rows) -> KeptFactors:
-        """Where the factorization of these images is kept; that of a fold is made from the Gram matrix of all."""
-        rest = np.ones(len(self._hashes), bool)
-        rest[self._place[rows]] = False
-        fold = self._folds and rest.sum() < len(rows)
-        gram = (lambda: self._gram.without(self._views[0][rest])) if fold else None
-        return self._factors.rows(self.space, self._hashes[self._place[rows]], gram)
-
-    @cached_property
-    def _gram(self) -> Gram:
-        return Gram.of(np.asarray(self._views[0]))
-
-    def __getitem__(self, rows: Rows) -> NDArray[np.float32]:
-        return self._views[0][self._place[rows]]
-
-    def views(self, rows: Rows) -> list[NDArray[np.float32]]:
-        """All views of these images, the images themselves first."""
-        return [vectors[self._place[rows]] for vectors in self._views]
-
-
 def _fit_parts(
-    parts: Sequence[_Part], predictions: Mapping[str, _Predictions], spec: HeadSpec, bank: _Bank
+    parts: Sequence[_Part], predictions: Mapping[str, _Predictions], spec: HeadSpec, bank: Bank
 ) -> list[str]:
     """Fits a head for each part, all with the same training rows; returns what did not converge."""
     if not parts:
@@ -268,7 +221,7 @@ class _Predictions:
         self._probabilities: NDArray[np.floating[Any]] | None = None
         self._seconds = 0.0
 
-    def add(self, head: Estimator, fold: int, bank: _Bank, seconds: float) -> None:
+    def add(self, head: Estimator, fold: int, bank: Bank, seconds: float) -> None:
         """Predicts the test rows of a fold with a head that was fitted on codes."""
         start = time.perf_counter()
         rows = self._job.splits[fold].test

@@ -16,8 +16,9 @@ from classifiers.errors import HeadError, SpaceMismatchError
 from classifiers.estimates import class_probabilities
 from classifiers.evaluation import Figures
 from classifiers.heads import check_space, probabilities
+from classifiers.labels import class_names
 from classifiers.presets import Estimator, head_name
-from classifiers.schemes import Scheme, class_names
+from classifiers.schemes import Scheme
 from classifiers.targets import Targets
 from classifiers.values import as_text
 from store import Space

@@ -14,44 +14,12 @@ from classifiers.errors import ExpressionError, SchemeError
 from classifiers.expressions import find_column, matches
 from classifiers.groups import Groups, grouped, normalized
 from classifiers.label_values import Values
+from classifiers.labels import Labels
 from classifiers.suggestions import counted, listed, suggest
-from classifiers.targets import Targets
-from classifiers.values import Texts, as_text, as_texts, given, natural_order
+from classifiers.values import as_text, as_texts, given, natural_order
 
 OPTIONS = ("from", "groups", "regex", "where", "drop", "classes", "multilabel", "separator")
 SIDES = frozenset(("train", "training", "val", "valid", "validation", "test"))
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The labels that a scheme gives to n images: codes[i] is an index into `classes`, or -1 for no label.
-
-    With several labels an image `codes` is an indicator (n, t) int8: 1 for each class of an image, 0 for the
-    others, and a row of -1 for an image that is not labelled; `separator` then joins their names.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    codes: Targets
-    separator: str = ";"
-
-    @property
-    def multilabel(self) -> bool:
-        """Whether an image has several labels."""
-        return self.codes.ndim == 2
-
-    def names(self) -> Texts:
-        """The class name of each image, several joined; None for no label, '' for none of several: (n,) object."""
-        return class_names(self.classes, self.codes, self.separator)
-
-
-def class_names(classes: Sequence[str], codes: Targets, separator: str) -> Texts:
-    """The names of codes (n,) or of an indicator (n, t): (n,) object, as in `Labels.names`."""
-    names: Texts = np.array([*classes, None], object)
-    if codes.ndim == 1:
-        return names[codes]
-    joined = [separator.join(names[:-1][row == 1]) if row[0] >= 0 else None for row in codes]
-    return np.array(joined, object)
 
 
 @dataclass(frozen=True)

@@ -235,18 +235,6 @@ class Splitter:
         )
 
 
-def holdout(
-    images: pd.DataFrame, codes: Targets, kind: str = "auto", test_size: float = 0.2, seed: int = 0
-) -> Split:
-    """One split into training and test rows of `images`; rows with code -1 are on neither side. Raises SplitError."""
-    return Splitter(images, kind, test_size, seed).holdout(codes)
-
-
-def folds(images: pd.DataFrame, codes: Targets, k: int, seed: int = 0) -> list[Split]:
-    """k splits that test each labelled row of `images` once. Raises SplitError."""
-    return Splitter(images, seed=seed).folds(codes, k)
-
-
 def positions(hashes: pd.Series[str], seed: int) -> NDArray[np.float64]:
     """The place of each image in [0, 1), by its hash (hex digits) and the seed: (n,)."""
     start = int(seed).to_bytes(8, "little", signed=True)

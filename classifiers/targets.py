@@ -18,6 +18,8 @@ Targets: TypeAlias = NDArray[np.integer[Any]]
 def labelled(targets: Targets) -> NDArray[np.bool_]:
     """Which images are labelled: (n,). One with none of a scheme's labels is, if that is known."""
     known = np.asarray(targets >= 0)
+    if known.ndim == 2 and not known.shape[1]:
+        return np.zeros(len(known), bool)  # a scheme without labels says nothing of any image
     return known if known.ndim == 1 else np.asarray(known.all(axis=1))
 
 

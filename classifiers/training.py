@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from classifiers.banked import banked
 from classifiers.dense import DenseHead
 from classifiers.dense_batches import fit_on_store
 from classifiers.errors import ClassifierError, HeadError
@@ -15,7 +16,6 @@ from classifiers.evaluating import figures_report, figures_row, predictions
 from classifiers.evaluation import evaluate_codes
 from classifiers.fitting import fit_on_views
 from classifiers.presets import Estimator, HeadSpec, head_name, make_head
-from classifiers.runs import banked
 from classifiers.saved_heads import SavedHead
 from classifiers.schemes import Scheme
 from classifiers.splits import Split, Splitter

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from embedder.archive_members import Member, TarMembers, ZipMembers
 from embedder.entries import Entry, Source, check_images, is_image_name, key_of, passed_over
-from embedder.errors import SourceError
+from embedder.errors import SourceError, first_line
 from embedder.temporary_files import Readable, copy_to_temporary_file
 from store.folders import SPLITS
 
@@ -81,9 +81,8 @@ def list_archive(
         raise
     except Exception as error:  # archives of others raise whatever the library happens to stumble over
         file.close()
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise SourceError(
-            f"{shown} is damaged, or no archive of its kind ({reason}): download or pack it again."
+            f"{shown} is damaged, or no archive of its kind ({first_line(error)}): download or pack it again."
         ) from error
     top = _shared_top(found.images)
     entries = [

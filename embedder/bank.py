@@ -6,17 +6,16 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from embedder.recipe import FrozenRecipe
+from embedder.seen import Seen
 from embedder.sources import Entry, Source
 from store import FeatureStore, StoreWriter
-from store.columns import HASH_BYTES, Hashes, hashes_from_hex
-from store.index import RowIndex
+from store.columns import HASH_BYTES, hashes_from_hex
 from store.listing import GIVEN_COLUMNS, GONE, OK, empty_listing_table, listing_files, read_listing_file
 from store.part import PartRows
 
@@ -36,41 +35,6 @@ class _Buffer:
     vectors: list[NDArray[np.float32]] = field(default_factory=list)
 
 
-class _Seen:
-    """What the listing of a source said when the job began, to be asked by key and by hash."""
-
-    def __init__(self, table: pd.DataFrame) -> None:
-        self.table = table
-
-    def unchanged(self, entries: Sequence[Entry]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """(n,) the row of each key, -1 where there is none; (n,) whether it is sound, of the same bytes and mtime."""
-        rows = self._keys.get_indexer(pd.Index([entry.key for entry in entries], dtype="str"))
-        same = rows >= 0
-        for name in ("bytes", "mtime"):
-            now = np.fromiter((getattr(entry, name) for entry in entries), np.int64, len(entries))
-            same[same] = self.table[name].to_numpy()[rows[same]] == now[same]
-        same[same] = (self.table["status"].iloc[rows[same]] == OK).to_numpy()
-        return rows, same
-
-    def has(self, hash_: str, under: str) -> tuple[bool, bool]:
-        """Whether any row had these bytes, and whether that of the key `under` had them."""
-        digest = hashes_from_hex([hash_])
-        row = self._keys.get_indexer(pd.Index([under], dtype="str"))[0]
-        return bool(self._hashes.find(digest)[0] >= 0), bool(
-            row >= 0 and self.table["hash"].iloc[row] == hash_
-        )
-
-    @cached_property
-    def _keys(self) -> pd.Index[str]:
-        keys: pd.Index[str] = pd.Index(self.table["key"])
-        return keys
-
-    @cached_property
-    def _hashes(self) -> RowIndex:
-        hashes = hashes_from_hex(self.table["hash"])
-        return RowIndex(hashes, np.zeros(len(hashes), np.int16))
-
-
 class Bank:
     """Collects the outcome of each image and commits vectors before the rows that promise them."""
 
@@ -81,26 +45,16 @@ class Bank:
         self._files_seen = {path.name for path in listing_files(self._directory)}  # before they are read
         store = FeatureStore(writer.path)
         listing = store.sources.get(source.name)
-        self._seen = _Seen(empty_listing_table() if listing is None else listing.table)
+        self._seen = Seen(store, source.name)
         self._by_others: dict[str, tuple[int, int]] = {}
         self._location = source.location if listing is None else listing.location
-        self._spaces = {id_: store.spaces[id_] for id_ in recipes if id_ in store.spaces}
         self._buffers = {id_: _Buffer() for id_ in recipes}
         self._rows: list[dict[str, object]] = []
         self._last_commit = time.monotonic()
 
     def unchanged(self, entries: Sequence[Entry]) -> NDArray[np.bool_]:
         """(n,) whether each file looks as it did when its vectors were banked in every space."""
-        table = self._seen.table
-        if any(id_ not in self._spaces or id_ not in table for id_ in self._recipes):
-            return np.zeros(len(entries), bool)
-        rows, same = self._seen.unchanged(entries)
-        hashes = hashes_from_hex(table["hash"].iloc[rows[same]])
-        banked = np.ones(len(hashes), bool)
-        for id_ in self._recipes:
-            banked &= table[id_].to_numpy(bool)[rows[same]] & self._has(id_, hashes)
-        same[same] = banked
-        return same
+        return np.asarray(self._seen.banked(entries, list(self._recipes.values())).all(axis=1))
 
     def banked_by_others(self, entries: Sequence[Entry]) -> NDArray[np.bool_]:
         """(n,) whether another writer has banked each of these files since this one began."""
@@ -114,13 +68,12 @@ class Bank:
         """The spaces in which these bytes were not banked, with all views, when the job began."""
         digest = hashes_from_hex([hash_])
         return frozenset(
-            id_ for id_ in self._recipes if id_ not in self._spaces or not self._has(id_, digest)[0]
+            id_ for id_, recipe in self._recipes.items() if not self._seen.holds(recipe, digest)[0]
         )
 
     def is_listed_elsewhere(self, entry: Entry, hash_: str) -> bool:
         """Whether the source had these bytes under another key, and this key did not have them."""
-        anywhere, here = self._seen.has(hash_, entry.key)
-        return anywhere and not here
+        return self._seen.lists(hash_) and not self._seen.lists_under(entry.key, hash_)
 
     def add_vector(self, space: str, key: str, hash_: str, view: int, vector: NDArray[np.float32]) -> None:
         """Takes one vector for the next commit."""
@@ -176,13 +129,6 @@ class Bank:
             self._writer.replace_listing(self._source.name, self._source.location, self._table(gone))
         if self._source.labels is not None:
             self._writer.attach_labels(self._source.labels)
-
-    def _has(self, space: str, hashes: Hashes) -> NDArray[np.bool_]:
-        """(n,) whether all views of each image are there."""
-        there = np.ones(len(hashes), bool)
-        for view in range(self._recipes[space].views):
-            there &= self._spaces[space].find(hashes, view) >= 0
-        return there
 
     def _look_around(self) -> bool:
         """Takes in the listing files that are new. False if one was replaced meanwhile: its successor is new too."""

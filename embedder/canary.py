@@ -6,7 +6,7 @@ Another processor, engine or library may compute other vectors for the same reci
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from embedder.engines import Engine
 from embedder.errors import EngineError, ImageError
 from embedder.images import decode
-from embedder.sources import Entry, Source, read_entry, reader_at
+from embedder.sources import Source, read_entry, reader_at
 from store import FeatureStore
 from store.canaries import Canary, read_canaries, write_canary
 from store.commit import checksum
@@ -53,7 +53,7 @@ def sing(store: Path, source: Source, engine: Engine, reference: Engine | None) 
     """
     space = engine.recipe.space
     banked = FeatureStore(store)
-    for name, read in _readers(source, banked).items():
+    for name, read in _readers(source, banked):
         images, pictures = _pictures(banked, name, read, engine)
         if pictures:
             break
@@ -76,19 +76,19 @@ def sing(store: Path, source: Source, engine: Engine, reference: Engine | None) 
     return canary
 
 
-def _readers(source: Source, store: FeatureStore) -> dict[str, Callable[[str], bytes]]:
-    """What reads an image by its key, for this source and then for every other one."""
-    entries: dict[str, Entry] = {}
+def _readers(source: Source, store: FeatureStore) -> Iterator[tuple[str, Callable[[str], bytes]]]:
+    """The name of a source and what reads its images by their keys: this source, and then every other one."""
+    entries = {entry.key: entry for entry in source.entries}
 
     def read(key: str) -> bytes:
-        if not entries:
-            entries.update((entry.key, entry) for entry in source.entries)
         if key not in entries:
             raise ImageError("no longer in the source")
         return read_entry(entries[key])
 
-    others = {name: listing for name, listing in store.sources.items() if name != source.name}
-    return {source.name: read} | {name: reader_at(listing.location) for name, listing in others.items()}
+    yield source.name, read
+    for name, listing in store.sources.items():
+        if name != source.name:
+            yield name, reader_at(listing.location)
 
 
 def _pictures(
@@ -144,8 +144,8 @@ def _disagreement(canary: Canary, space: str, least: float, earlier: list[Canary
     return (
         f"vectors made here do not agree with those in {space}: {canary.images} banked images embedded again have a "
         f"mean cosine similarity of {canary.mean:.6f} with what is banked, expected {least} or more. "
-        f"{'; '.join(changed) or 'Nothing is known of what made them'}. Nothing was embedded. Use what made the "
-        "space, or embed into a new store: vectors that do not agree must not be mixed."
+        f"{'; '.join(changed) or 'Nothing is known to have changed since they were made'}. The run stops here. Use "
+        "what made the space, or embed into a new store: vectors that do not agree must not be mixed."
     )
 
 

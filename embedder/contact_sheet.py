@@ -11,17 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from embedder.augmentation import Augmentation
-from embedder.backbones import find_backbone
 from embedder.errors import EmbedderError, ImageError, RecipeError
 from embedder.geometry import Geometry
 from embedder.images import decode
-from embedder.own_models import ModelKind
 from embedder.recipe import Recipe
 from embedder.sources import open_source, read_entry, sample_entries
 
 Pixels = NDArray[np.uint8]
 _IMAGES, _VIEWS = 6, 7
-_ANY_SIZE = 224  # most backbones'
 _EDGE = 160  # of a picture on the sheet
 _GAP = 8
 _TOP = 46  # for the caption and the heads of the columns
@@ -34,17 +31,16 @@ def write_contact_sheet(source: str | Path, recipe: Recipe, path: Path, seed: in
     Returns the number of images on it. Raises RecipeError for a recipe without views, SourceError, and what
     `contact_sheet` does.
     """
-    if recipe.augment is None or recipe.views is None:
+    geometry = recipe.geometry
+    if geometry.augmentation is None:
         raise RecipeError("a contact sheet shows augmented views: say which with --augment flip,rotation=40.")
     entries = sample_entries(open_source(source).entries, _IMAGES, seed)
     images = []
     for entry in entries:
         with suppress(ImageError):
             images.append(read_entry(entry))
-    native = find_backbone(recipe.backbone).size if recipe.kind is ModelKind.TABLE else _ANY_SIZE
-    size, augmentation = recipe.image_size or native, Augmentation.parse(recipe.augment)
-    shown = min(recipe.views, _VIEWS)
-    return contact_sheet(images, augmentation, size, path, fit=recipe.fit, views=1 + shown)
+    views = min(geometry.views, 1 + _VIEWS)
+    return contact_sheet(images, geometry.augmentation, geometry.size, path, fit=geometry.fit, views=views)
 
 
 def contact_sheet(

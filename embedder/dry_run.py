@@ -12,27 +12,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from embedder.backbones import find_backbone
 from embedder.engines import open_engine
 from embedder.errors import ImageError
-from embedder.geometry import Geometry
 from embedder.images import decode, picture_size
 from embedder.machine import usable_processors
 from embedder.own_models import ModelKind
 from embedder.recipe import FrozenRecipe, Recipe
+from embedder.seen import Seen
 from embedder.settings import JobSettings
 from embedder.sources import Entry, open_source, read_entry, sample_entries
 from embedder.weights import known_recipe
 from store import FeatureStore
-from store.columns import hashes_from_hex
 from store.folders import folder_and_split
-from store.listing import OK
 
 _HEADERS = 200
 _DECODED = 16
-_ANY_SIZE = 224  # of a model that was never on this machine
 
 
 @dataclass(frozen=True)
@@ -114,15 +110,18 @@ def dry_run(
     known = [known_recipe(recipe) for recipe in recipes]
     listed = open_source(source, name, may_download=False)
     entries = sample_entries(listed.entries, settings.limit, seed)
-    banked = _banked(entries, listed.name, Path(store), known)
+    bank = _open_store(Path(store))
+    nothing = np.zeros((len(entries), len(recipes)), bool)
+    banked = Seen(bank, listed.name).banked(entries, known) if bank else nothing
     todo = [entries[row] for row in np.flatnonzero(~banked.all(axis=1))]
     decoding = _decoding_seconds(sample_entries(todo, _DECODED, seed), recipes, known)
     plans, inferring = [], 0.0
     for recipe, frozen, done in zip(recipes, known, banked.sum(axis=0).tolist(), strict=True):
-        rows = len(entries) - done
-        speed = _measure(recipe, settings) if rows and _is_ready(frozen, settings.engine) else None
-        plans.append(_plan(recipe, frozen, done, rows, Path(store), speed))
-        inferring += speed.seconds + rows * speed.seconds_per_image if speed else 0.0
+        images = len(entries) - done
+        speed = _measure(recipe, settings) if images and _is_ready(frozen, settings.engine) else None
+        plans.append(_plan(recipe, frozen, done, images, bank, speed))
+        pictures = images * recipe.geometry.views
+        inferring += speed.seconds + pictures * speed.seconds_per_image if speed else 0.0
     keys = folder_and_split(pd.Series([entry.key for entry in entries], dtype="str"))
     sizes = [entry.bytes for entry in entries if entry.bytes >= 0]
     workers = min(settings.workers or usable_processors(), usable_processors())
@@ -142,30 +141,6 @@ def dry_run(
     )
 
 
-def _banked(
-    entries: Sequence[Entry], source: str, store: Path, recipes: Sequence[FrozenRecipe | None]
-) -> NDArray[np.bool_]:
-    """(images, recipes): whether an image is in the store by this recipe, and looks as it did then."""
-    banked = np.zeros((len(entries), len(recipes)), bool)
-    bank = _open_store(store)
-    listing = bank.sources.get(source) if bank else None
-    if bank is None or listing is None:
-        return banked
-    table = listing.table
-    rows = pd.Index(table["key"]).get_indexer(pd.Index([entry.key for entry in entries], dtype="str"))
-    same = rows >= 0
-    same[same] = (table["status"].iloc[rows[same]] == OK).to_numpy()
-    for column in ("bytes", "mtime"):
-        now = np.array([getattr(entry, column) for entry in entries], np.int64)
-        same[same] = table[column].to_numpy()[rows[same]] == now[same]
-    hashes = hashes_from_hex(table["hash"].iloc[rows[same]])
-    for number, recipe in enumerate(recipes):
-        if recipe is not None and recipe.space in bank.spaces and recipe.space in table:
-            there = bank.spaces[recipe.space].find(hashes) >= 0
-            banked[same, number] = there & table[recipe.space].to_numpy(bool)[rows[same]]
-    return banked
-
-
 def _open_store(path: Path) -> FeatureStore | None:
     is_new = not path.exists() or (path.is_dir() and not any(path.iterdir()))
     return None if is_new else FeatureStore(path)
@@ -173,7 +148,7 @@ def _open_store(path: Path) -> FeatureStore | None:
 
 @dataclass(frozen=True)
 class _Speed:
-    """seconds: to load a backbone. seconds_per_image: with all processors. dim: length of a vector."""
+    """seconds: to load a backbone. seconds_per_image: with all its threads. dim: length of a vector."""
 
     seconds: float
     seconds_per_image: float
@@ -191,7 +166,8 @@ def _is_ready(recipe: FrozenRecipe | None, engine: str) -> bool:
 
 def _measure(recipe: Recipe, settings: JobSettings) -> _Speed:
     started = time.monotonic()
-    engine = open_engine(recipe, settings.engine, settings.batch_size, usable_processors())
+    threads = settings.threads or usable_processors()
+    engine = open_engine(recipe, settings.engine, settings.batch_size, threads)
     size = engine.recipe.image_size
     pictures = np.zeros((engine.batch_size, size, size, 3), np.uint8)
     engine(pictures)  # the first batch takes longer
@@ -206,10 +182,7 @@ def _decoding_seconds(
     sample: Sequence[Entry], recipes: Sequence[Recipe], known: Sequence[FrozenRecipe | None]
 ) -> float:
     """How long one thread reads and decodes one image for all recipes; 0 for no image."""
-    geometries = {
-        frozen.geometry if frozen else Geometry(recipe.image_size or _ANY_SIZE, recipe.fit)
-        for recipe, frozen in zip(recipes, known, strict=True)
-    }
+    geometries = {(frozen or recipe).geometry for recipe, frozen in zip(recipes, known, strict=True)}
     started = time.monotonic()
     for entry in sample:
         with suppress(ImageError):
@@ -218,18 +191,22 @@ def _decoding_seconds(
 
 
 def _plan(
-    recipe: Recipe, frozen: FrozenRecipe | None, banked: int, images: int, store: Path, speed: _Speed | None
+    recipe: Recipe,
+    frozen: FrozenRecipe | None,
+    banked: int,
+    images: int,
+    bank: FeatureStore | None,
+    speed: _Speed | None,
 ) -> SpacePlan:
     space = frozen.space if frozen else None
-    dim = speed.dim if speed else _dim(recipe, space, store)
-    rows = images * (frozen.views if frozen else 1)
+    dim = speed.dim if speed else _dim(recipe, space, bank)
+    rows = images * recipe.geometry.views
     size = None if dim is None else rows * dim * np.dtype(recipe.dtype).itemsize
     return SpacePlan(recipe.backbone, space, banked, rows, dim, size, ready=speed is not None or not images)
 
 
-def _dim(recipe: Recipe, space: str | None, store: Path) -> int | None:
+def _dim(recipe: Recipe, space: str | None, bank: FeatureStore | None) -> int | None:
     """The length of a vector as far as it can be told without the backbone."""
-    bank = _open_store(store)
     if bank and space and space in bank.spaces:
         return bank.spaces[space].dim
     plain = recipe.layer is None and recipe.pooling != "none" and not recipe.scores

@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from embedder.augmentation import augmented_views
 from embedder.colours import is_plain, to_srgb
-from embedder.errors import ImageError
+from embedder.errors import ImageError, first_line
 from embedder.geometry import Geometry
 from embedder.memory_budget import MemoryBudget
 from store.commit import checksum
@@ -108,7 +108,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
     except ImageError:
         raise
     except Exception as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error and more
-        raise ImageError(f"damaged image ({_first_line(error)})") from error
+        raise ImageError(f"damaged image ({first_line(error)})") from error
 
 
 def _check_scans(image: Image.Image, data: bytes) -> None:
@@ -182,8 +182,3 @@ def _fit(image: Image.Image, size: int, fit: str) -> NDArray[np.uint8]:
     else:
         image = image.resize(square, Image.Resampling.BILINEAR)
     return np.asarray(image)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return text.splitlines()[0]

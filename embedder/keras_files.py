@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from embedder.errors import EngineError, RecipeError, WeightsError
-from embedder.keras_models import BuiltModel, layer_output, output_of, reason_of, vector_model
+from embedder.errors import RecipeError, WeightsError
+from embedder.keras_models import (
+    BuiltModel,
+    check_own_precision,
+    layer_output,
+    output_of,
+    reason_of,
+    vector_model,
+)
 from embedder.own_models import read_keras_file
 from embedder.recipe import Recipe
 from store.keras_setup import load_keras
@@ -20,11 +27,7 @@ def build_keras_file(recipe: Recipe) -> BuiltModel:
     """
     facts = read_keras_file(recipe.backbone)
     settled = recipe.settled(facts)
-    if recipe.precision == "bfloat16":
-        raise EngineError(
-            f"the keras engine runs {recipe.backbone} in the precision that it was saved in: use --engine openvino "
-            "for bfloat16."
-        )
+    check_own_precision(recipe)
     base = _with_input(_load(recipe.backbone), settled)
     output = _last_features(base, recipe) if recipe.layer is None else layer_output(base, recipe)
     return BuiltModel(vector_model(base, output, recipe.pooling), facts.digest, facts)

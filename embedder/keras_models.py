@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from embedder.backbones import Backbone, find_backbone
-from embedder.errors import RecipeError, WeightsError
+from embedder.errors import EngineError, RecipeError, WeightsError, first_line
 from embedder.own_models import OwnModel
 from embedder.recipe import FrozenRecipe, Recipe
 from store.keras_setup import load_keras
@@ -55,6 +55,15 @@ def build_model(recipe: Recipe) -> BuiltModel:
         return BuiltModel(vector_model(base, output, recipe.pooling), digest)
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def check_own_precision(recipe: Recipe) -> None:
+    """Raises EngineError if Keras is to run a model from outside the table in another precision than it has."""
+    if recipe.precision == "bfloat16":
+        raise EngineError(
+            f"the keras engine runs {recipe.backbone} in the precision that it was saved in: use --engine openvino "
+            "for bfloat16."
+        )
 
 
 def layer_output(base: Any, recipe: Recipe) -> Any:  # noqa: ANN401
@@ -122,9 +131,8 @@ def _with_imagenet(recipe: Recipe, backbone: Backbone) -> Any:  # noqa: ANN401
     except RecipeError:
         raise
     except Exception as error:  # Keras raises a bare Exception when a download fails
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(
-            f"the ImageNet weights of {backbone.name} could not be downloaded ({reason}). "
+            f"the ImageNet weights of {backbone.name} could not be downloaded ({first_line(error)}). "
             "On a machine with a connection, download that file (see https://keras.io/api/applications), bring "
             "it here and pass it with --weights FILE; or use --weights none to try things with random weights."
         ) from error

@@ -50,25 +50,23 @@ class OpenVinoEngine:
         self.recipe, self.batch_size = recipe, batch_size
         graph = _with_preprocessing(core.read_model(model), recipe)
         graph.reshape([batch_size, recipe.image_size, recipe.image_size, 3])
+        streams = min(threads, _MOST_STREAMS)
         settings = {
             "INFERENCE_PRECISION_HINT": _PRECISION[recipe.precision],
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": min(threads, _MOST_STREAMS),
+            "NUM_STREAMS": streams,
         }
         compiled = core.compile_model(graph, "CPU", settings)
         self.shape = tuple(int(length) for length in compiled.output(0).shape[1:])
         self.dim = math.prod(self.shape)
         self.description = f"openvino {ov.get_version().split('-')[0]}"
         self._requests: SimpleQueue[ov.InferRequest] = SimpleQueue()
-        # One more than streams: its pictures are copied in while the others run.
-        self.streams = min(threads, _MOST_STREAMS) + 1
+        self.streams = streams + 1  # one more: its pictures are copied in while the others run
         for _ in range(self.streams):
             request = compiled.create_infer_request()
-            # OpenVINO's binding sets itself up when a tensor is first seen as an array. Two threads that were first
-            # at once waited for each other for ever, one run in twenty: so this thread is first.
-            request.get_input_tensor(0).data[:] = 0
-            request.infer()
-            _ = request.get_output_tensor(0).data
+            # OpenVINO's binding sets itself up when a tensor is first seen as an array. Threads that are first at once
+            # wait for each other and for the interpreter for ever (10 processes of 25), so this one is first.
+            _ = request.get_input_tensor(0).data, request.get_output_tensor(0).data
             self._requests.put(request)
 
     def __call__(self, pictures: Pictures) -> NDArray[np.float32]:

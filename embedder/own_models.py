@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.backbones import find_backbone
-from embedder.errors import RecipeError, UnknownBackboneError, WeightsError
+from embedder.errors import RecipeError, UnknownBackboneError, WeightsError, first_line
 
 # https://www.tensorflow.org/hub/common_signatures/images: RGB in [0, 1]
 SAVED_MODELS_EXPECT = "unit"
@@ -97,14 +97,12 @@ def check_is_there(place: str) -> None:
 
 def folder_digest(folder: Path) -> str:
     """A digest of the names and bytes of all files of a SavedModel."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _VARYING):
-        name = path.relative_to(folder).as_posix().encode()
-        digest.update(b"%d %d " % (len(name), path.stat().st_size) + name)
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return _as_model_digest(digest.hexdigest())
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _VARYING)
+    stats = [path.stat() for path in paths]
+    return _folder_digest(
+        folder,
+        tuple((path, now.st_size, now.st_mtime_ns) for path, now in zip(paths, stats, strict=True)),
+    )
 
 
 def read_keras_file(place: str) -> OwnModel:
@@ -121,7 +119,19 @@ def is_own(digest: str) -> bool:
     return digest.startswith("model-")
 
 
-@lru_cache(maxsize=8)  # a job asks several times, and the whole file is read
+@lru_cache(maxsize=8)  # a job asks several times, and all files are read
+def _folder_digest(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for path, size, _ in files:
+        name = path.relative_to(folder).as_posix().encode()
+        digest.update(b"%d %d " % (len(name), size) + name)
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return _as_model_digest(digest.hexdigest())
+
+
+@lru_cache(maxsize=8)  # as above
 def _read_keras_file(place: str, *_as_it_is: int) -> OwnModel:
     try:
         with zipfile.ZipFile(place) as archive:
@@ -131,14 +141,17 @@ def _read_keras_file(place: str, *_as_it_is: int) -> OwnModel:
         for name, values in _arrays(weights):
             digest.update(f"{name} {values.shape} {values.dtype.str} ".encode())
             digest.update(np.ascontiguousarray(values).data)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, RuntimeError) as error:
+        first = next(_layers(config), None)
+        size = _image_size(place, config)
+    except RecipeError:
+        raise
+    except Exception as error:  # damaged files raise BadZipFile, zlib.error, EOFError, KeyError and more
         raise WeightsError(
-            f"{place} is not a model that Keras 3 saved, or is damaged ({error}). Save it again with "
+            f"{place} is not a model that Keras 3 saved, or is damaged ({first_line(error)}). Save it again with "
             "model.save('NAME.keras')."
         ) from error
-    layers = list(_layers(config))
-    raw = bool(layers) and layers[0]["class_name"] in ("Rescaling", "Normalization")
-    return OwnModel(_as_model_digest(digest.hexdigest()), _image_size(place, config), "raw" if raw else None)
+    raw = first is not None and first["class_name"] in ("Rescaling", "Normalization")
+    return OwnModel(_as_model_digest(digest.hexdigest()), size, "raw" if raw else None)
 
 
 def _as_model_digest(digest: str) -> str:

@@ -91,6 +91,12 @@ class Recipe:
         """Where the backbone comes from."""
         return model_kind(self.backbone)
 
+    @property
+    def geometry(self) -> Geometry:
+        """That of the frozen recipe, if a model from outside the table takes the size that most do."""
+        native = find_backbone(self.backbone).size if self.kind is ModelKind.TABLE else _ANY_SIZE
+        return _geometry(self.image_size or native, self.fit, self.augment, 1 + (self.views or 0))
+
     def settled(self, model: OwnModel) -> Recipe:
         """The recipe with what is known of a model from outside the table filled in. Raises RecipeError."""
         if self.image_size and model.image_size and self.image_size != model.image_size:
@@ -194,8 +200,7 @@ class FrozenRecipe:
     @property
     def geometry(self) -> Geometry:
         """What the decoder needs to know: recipes of one geometry share the decoded picture."""
-        augmentation = Augmentation.parse(self.augment) if self.augment else None
-        return Geometry(self.image_size, self.fit, augmentation, self.views)
+        return _geometry(self.image_size, self.fit, self.augment, self.views)
 
     @property
     def preprocessing(self) -> str:
@@ -227,6 +232,10 @@ class FrozenRecipe:
                 f"{recipe.views} views by {recipe.augment}. Upgrade embank to the version that made it."
             )
         return recipe
+
+
+def _geometry(size: int, fit: str, augment: str | None, views: int) -> Geometry:
+    return Geometry(size, fit, Augmentation.parse(augment) if augment else None, views)
 
 
 def _one_of(setting: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -11,8 +10,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO, TypeVar
 
-from embedder.entries import MAX_BYTES, TOO_LARGE, Entry
-from embedder.errors import ImageError, SourceError
+from embedder.entries import MAX_BYTES, TOO_LARGE, Entry, stamp_of
+from embedder.errors import ImageError, SourceError, first_line
 from embedder.temporary_files import copy_to_temporary_file
 
 CONNECTIONS = 16
@@ -29,6 +28,11 @@ Result = TypeVar("Result")
 def is_url(text: str) -> bool:
     """Whether a source, or a path in a table, is the URL of something on another machine."""
     return bool(_URL.match(text))
+
+
+def is_web(url: str) -> bool:
+    """Whether it is a web server's: of its URLs the path is quoted, and a host comes before it."""
+    return url.startswith(("http://", "https://"))
 
 
 def without_password(url: str) -> str:
@@ -59,7 +63,7 @@ def open_filesystem(url: str) -> tuple[Any, str]:
 
 def _options(url: str) -> dict[str, Any]:
     """A server that falls silent must not stop a job for ever."""
-    if not url.startswith(("http://", "https://")):
+    if not is_web(url):
         return {}
     import aiohttp
 
@@ -115,9 +119,7 @@ def read_whole(url: str) -> bytes:
 def copy_url(url: str) -> BinaryIO:
     """A file at a URL as a temporary file. Raises SourceError."""
     files, path = open_filesystem(url)
-    streamed = (
-        {"block_size": 0} if url.startswith("http") else {}
-    )  # else it asks for ranges that not all servers know
+    streamed = {"block_size": 0} if is_web(url) else {}  # else it asks for ranges that not all servers know
 
     def copy() -> BinaryIO:
         with files.open(path, "rb", **streamed) as stream:
@@ -157,8 +159,7 @@ def why(error: Exception) -> str:
         return "there is no such file"
     if isinstance(error, TimeoutError):
         return "could not be read (no answer in time)"
-    text = without_password(str(error)).strip() or type(error).__name__
-    return f"could not be read ({text.splitlines()[0]})"
+    return f"could not be read ({without_password(first_line(error))})"
 
 
 def _stamp(info: Mapping[str, Any]) -> int:
@@ -169,8 +170,7 @@ def _stamp(info: Mapping[str, Any]) -> int:
             return nanoseconds
     for name in _CHECKSUMS:
         if info.get(name):
-            digest = hashlib.blake2b(str(info[name]).encode(), digest_size=8).digest()
-            return int.from_bytes(digest, "big") >> 1
+            return stamp_of(str(info[name]).encode())
     return 0
 
 

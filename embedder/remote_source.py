@@ -26,6 +26,7 @@ from embedder.remote_files import (
     CONNECTIONS,
     copy_url,
     entry_of_info,
+    is_web,
     open_filesystem,
     patiently,
     read_whole,
@@ -64,11 +65,7 @@ def name_of_url(url: str) -> str:
 def path_of_url(url: str) -> str:
     """The path in a URL; of object stores, the bucket is a part of it."""
     parts = urlsplit(url)
-    return parts.path if _is_web(url) else parts.netloc + parts.path
-
-
-def _is_web(url: str) -> bool:
-    return url.startswith(("http://", "https://"))
+    return parts.path if is_web(url) else parts.netloc + parts.path
 
 
 def url_of_key(location: str, key: str) -> str:
@@ -86,7 +83,7 @@ def _url_below(base: str, relative: bytes) -> str:
     """The URL of a path relative to another URL; a path with a slash in front begins at the URL's host."""
     parts = urlsplit(base)
     scheme, _, _ = base.partition("://")
-    if _is_web(base):
+    if is_web(base):
         relative = quote(relative).encode()
     text = relative.decode("utf-8", "surrogateescape")
     if parts.netloc and scheme != "memory":
@@ -107,15 +104,14 @@ def _remote_table(url: str, shown: str, name: str) -> Source:
 def _remote_folder(url: str, shown: str, name: str) -> Source:
     files, root = open_filesystem(url)
     root = root.rstrip("/")
-    is_http = _is_web(url)
     unlisted: list[str] = []
     known: list[Entry] = []
     unsized: dict[str, str] = {}
     others = 0
     for info in _walk(files, root, shown, unlisted):
         relative = info["name"][len(root) :].lstrip("/")
-        raw = unquote_to_bytes(relative) if is_http else relative.encode("utf-8", "surrogateescape")
-        place = info["name"] if is_http else files.unstrip_protocol(info["name"])
+        raw = unquote_to_bytes(relative) if is_web(url) else relative.encode("utf-8", "surrogateescape")
+        place = info["name"] if is_web(url) else files.unstrip_protocol(info["name"])
         if not is_image_name(raw):
             others += 1
         elif info.get("size") is None:

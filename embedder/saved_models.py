@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.errors import EngineError, RecipeError, WeightsError
-from embedder.keras_models import BuiltModel, reason_of
+from embedder.keras_models import BuiltModel, check_own_precision, reason_of
 from embedder.own_models import (
     SAVED_MODELS_EXPECT,
     OwnModel,
@@ -39,11 +39,7 @@ def build_saved_model(recipe: Recipe) -> BuiltModel:
     Raises WeightsError if it cannot be had or loaded, RecipeError if it does not turn one picture into one
     vector, EngineError for bfloat16: a SavedModel computes in the precision that it was saved in.
     """
-    if recipe.precision == "bfloat16":
-        raise EngineError(
-            f"the keras engine runs {recipe.backbone} in the precision that it was saved in: use --engine openvino "
-            "for bfloat16."
-        )
+    check_own_precision(recipe)
     module, folder = _load(recipe.backbone)
     entry = _entry(module, recipe.backbone)
     facts = OwnModel(folder_digest(folder), square_size(recipe.backbone, entry.shape), SAVED_MODELS_EXPECT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from embedder.entries import Entry, Source, name_after
-from embedder.errors import SourceError
+from embedder.entries import Entry, Source, name_after, stamp_of
+from embedder.errors import SourceError, first_line
 from embedder.temporary_files import Slices, write_temporarily
 from store.keras_setup import load_keras
 from store.labels import make_label_table
@@ -39,7 +38,7 @@ def tfds_source(spec: str, name: str | None, may_download: bool) -> Source:
     for split, number, example in _examples(builder, image, splits):
         data, key = bytes(example[image]), f"{split}/{number:06d}"
         write_temporarily(file, data, spec)
-        entries.append(Entry(key, str(offset), len(data), _stamp(data), reader))
+        entries.append(Entry(key, str(offset), len(data), stamp_of(data), reader))
         offset += len(data)
         rows.append({"key": key} | _labels(builder.info.features, example))
     file.flush()
@@ -84,8 +83,7 @@ def _builder(spec: str, may_download: bool) -> tuple[Any, str]:
     except SourceError:
         raise
     except Exception as error:  # a registry, a download and a user's own code are behind this
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise SourceError(f"the data set {name} cannot be had: {lines[0].rstrip('.')}.") from error
+        raise SourceError(f"the data set {name} cannot be had: {first_line(error).rstrip('.')}.") from error
     if split and split not in builder.info.splits:
         raise SourceError(
             f"the data set {name} has no split {split!r}: expected one of {', '.join(sorted(builder.info.splits))}."
@@ -137,8 +135,3 @@ def _labels(features: Any, example: dict[str, Any]) -> dict[str, object]:  # noq
         elif isinstance(value, np.generic) and value.dtype.kind in "iufb":
             labels[name] = value.item()
     return labels
-
-
-def _stamp(data: bytes) -> int:
-    """A data set has no times: a checksum says as well whether an image has changed."""
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big") >> 1

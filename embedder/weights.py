@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from embedder.backbones import Backbone, find_backbone, find_preprocessing
@@ -149,5 +150,11 @@ def _note(recipe: Recipe) -> Path:
     elif place == IMAGENET:  # some backbones have other weights at other sizes
         key = f"{IMAGENET}-{recipe.image_size or find_backbone(recipe.backbone).size}"
     else:
-        key = checksum(Path(place).read_bytes())
+        status = Path(place).stat()
+        key = _checksum_of_file(place, status.st_size, status.st_mtime_ns)
     return cache_directory("weights", f"{name}-{key}{'-scores' if recipe.scores else ''}.json")
+
+
+@lru_cache(maxsize=8)  # a job asks several times, and the whole file is read
+def _checksum_of_file(place: str, *_as_it_is: int) -> str:
+    return checksum(Path(place).read_bytes())

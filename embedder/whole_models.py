@@ -21,7 +21,7 @@ from store.commit import write_file
 from store.keras_setup import load_keras, standard_error_held_back
 
 ABOUT = "embank.json"  # in a .keras file and in a SavedModel's folder `assets.extra`
-_PLACES = {".keras": "a Keras model", ".xml": "OpenVINO IR", "": "a SavedModel folder"}
+_SUFFIXES = (".keras", ".xml", "")  # of a Keras model, of OpenVINO IR, of a SavedModel folder
 
 Layers = Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
 
@@ -40,7 +40,7 @@ def check_place(out: Path) -> None:
             f"{out}: embank does not write ONNX. Name a .keras file, an .xml file (OpenVINO IR), or a folder "
             "(SavedModel), which converters to ONNX take."
         )
-    if out.suffix not in _PLACES:
+    if out.suffix not in _SUFFIXES:
         raise EmbedderError(
             f"{out}: a model is written to a .keras file, to an .xml file with a .bin beside it (OpenVINO IR), or "
             "to a folder with no ending (SavedModel)."

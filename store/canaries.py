@@ -11,21 +11,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from store.commit import commit_file, file_checksum
+from store.commit import commit_file
 from store.errors import StoreFormatError
-from store.files import LARGEST_JSON, json_object, read_file
+from store.files import LARGEST_JSON, json_object, read_committed
 
 CANARY_NAME = re.compile(r"canary-(?P<checksum>[0-9a-f]{32})\.json")
+_REMEDY = "Delete it: the next embed into this space compares anew."
 
 
 @dataclass(frozen=True)
 class Canary:
     """Some banked images, embedded again and compared.
 
-    made_by: engine, processor and libraries that embedded them again. images: how many. mean, worst: cosine
-    similarity with the banked vectors. float32: their mean cosine
-    similarity with vectors of the same recipe in float32, for recipes in another precision.
+    made_by: `engine`, `processor` and `libraries` that embedded them again. images: how many. mean, worst: cosine
+    similarity with the banked vectors. float32: their mean cosine similarity with vectors of the same recipe in
+    float32, for recipes in another precision.
     """
 
     made_by: Mapping[str, str]
@@ -52,13 +54,24 @@ def read_canaries(directory: Path) -> list[Canary]:
 
 def read_canary(path: Path) -> Canary:
     """One canary. Raises StoreFormatError if it is damaged."""
-    data = read_file(path, LARGEST_JSON)
-    match = CANARY_NAME.fullmatch(path.name)
     try:
-        if not match or file_checksum(data) != match["checksum"]:
-            raise ValueError("it does not match the checksum in its name")
-        return Canary(**json_object(data))
-    except (ValueError, TypeError) as error:
-        raise StoreFormatError(
-            f"{path} is damaged ({error}). Delete it: the next embed into this space compares anew."
-        ) from error
+        return _parse(json_object(read_committed(path, CANARY_NAME, _REMEDY, LARGEST_JSON)))
+    except StoreFormatError:
+        raise
+    except (ValueError, LookupError, TypeError, OverflowError, AttributeError) as error:
+        raise StoreFormatError(f"{path} is no canary ({error}). {_REMEDY}") from error
+
+
+def _parse(said: Mapping[str, Any]) -> Canary:
+    """Members that are not known are ignored. Raises what conversions do."""
+    made_by = {str(what): str(which) for what, which in said["made_by"].items()}
+    if missing := {"engine", "processor", "libraries"} - made_by.keys():
+        raise ValueError(f"it does not say with which {', '.join(sorted(missing))} it was made")
+    float32 = said.get("float32")
+    return Canary(
+        made_by,
+        int(said["images"]),
+        float(said["mean"]),
+        float(said["worst"]),
+        None if float32 is None else float(float32),
+    )

@@ -71,6 +71,8 @@ class Claims:
 
         Exclusive creation decides between two who want to follow a dead one.
         """
+        with suppress(OSError):  # then no file can be made in it either
+            directory.mkdir(parents=True, exist_ok=True)
         for number in count():
             path = directory / f"{unit}.{number}"
             try:
@@ -85,7 +87,6 @@ class Claims:
         raise AssertionError  # count() does not end
 
     def _write(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             os.write(descriptor, f"{this_machine()} {os.getpid()}".encode())
@@ -99,8 +100,8 @@ class Claims:
             machine, _, pid = read_file(path, _LARGEST).decode(errors="replace").partition(" ")
         except (OSError, StoreError):  # released since, or nothing that a writer made
             return False
-        dead = machine == this_machine() and pid.isdigit() and not is_running(int(pid))
-        return age < EXPIRES_S and not dead
+        dead = machine == this_machine() and pid.isdecimal() and not is_running(int(pid))
+        return abs(age) < EXPIRES_S and not dead  # one of the future could be waited for without end
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_S):

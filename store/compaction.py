@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from store.columns import unpack_strings
-from store.commit import file_checksum, sweep_temporary_files
+from store.commit import sweep_temporary_files
 from store.errors import StoreFormatError, StoreWriteError
 from store.feature_store import check_store
-from store.files import read_file
+from store.files import read_committed
 from store.hdf import open_image, read_array
 from store.listing import listing_files, read_listing
 from store.part import PART_NAME, Part, PartRows
@@ -88,8 +88,12 @@ def part_rows(part: Part) -> PartRows:
 
     Raises StoreFormatError if they do not: a copy would give damaged vectors a sound checksum.
     """
-    check_bytes(part.path)
-    with open_image(part.path, part.path) as file:
+    return rows_of(part, sound_bytes(part.path))
+
+
+def rows_of(part: Part, data: bytes) -> PartRows:
+    """All of a part whose bytes are `data`. Vectors stay mapped. Raises StoreFormatError if they do not fit."""
+    with open_image(data, part.path) as file:
         keys, sources = (
             unpack_strings(read_array(file, name, 1, "u1"), read_array(file, f"{name}_end", 1, "i8")).tolist()
             for name in ("key", "source")
@@ -100,14 +104,11 @@ def part_rows(part: Part) -> PartRows:
         raise StoreFormatError(f"{part.path} is damaged: {error}") from error
 
 
-def check_bytes(path: Path) -> None:
-    """Raises StoreFormatError unless the bytes of a part match the checksum in its name."""
-    match = PART_NAME.fullmatch(path.name)
-    if not match or file_checksum(read_file(path)) != match["checksum"]:
-        raise StoreFormatError(
-            f"{path} is damaged: its bytes do not match the checksum in its name. Delete it and embed its source "
-            "again, which makes only the rows that are missing."
-        )
+def sound_bytes(path: Path) -> bytes:
+    """The bytes of a part. Raises StoreFormatError unless they match the checksum in its name."""
+    return read_committed(
+        path, PART_NAME, "Delete it and embed its source again, which makes only the rows that are missing."
+    )
 
 
 def _compact_space(
@@ -228,7 +229,7 @@ def _remove_superseded(directory: Path) -> None:
     }
     for path in leftovers:
         if path.name in superseders:
-            check_bytes(superseders[path.name])
+            sound_bytes(superseders[path.name])
             _remove(path)
 
 

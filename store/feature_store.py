@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from store.canaries import read_canaries
 from store.columns import hashes_from_hex
 from store.errors import StoreFormatError, StoreNotFoundError, UnknownImageError, UnknownSpaceError
-from store.files import LARGEST_JSON, json_object, read_file, refuse_links
+from store.files import LARGEST_JSON, bytes_below, json_object, read_file, refuse_links
 from store.folders import SPLITS, folder_and_split
 from store.labels import LabelTable, join_labels, read_labels
 from store.listing import GONE, OK, Listing, empty_listing_table, read_listing
@@ -185,7 +185,7 @@ class FeatureStore:
                 for name, table in self.label_tables.items()
             },
             "heads": sorted(path.name for path in self.path.glob("heads/*") if path.is_file()),
-            "bytes": sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file()),
+            "bytes": bytes_below(self.path),
         }
 
     def _images_of(self, listing: Listing) -> pd.DataFrame:

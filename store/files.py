@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from store.commit import file_checksum
 from store.errors import StoreFormatError, StoreReadError
 
 LARGEST_JSON = 1 << 20  # a recipe has a thousand bytes
@@ -56,6 +59,31 @@ def read_file(path: Path, largest: int | None = None) -> bytes:
             return file.read()
         except OSError as error:
             raise unreadable(path, error) from error
+
+
+def read_committed(path: Path, name: re.Pattern[str], remedy: str, largest: int | None = None) -> bytes:
+    """The bytes of a committed file, after they were seen to match the checksum in its name.
+
+    name: what such files are called, with a group `checksum`. remedy: what to do about one that is damaged. Raises
+    what `read_file` does, and StoreFormatError for damage.
+    """
+    data = read_file(path, largest)
+    match = name.fullmatch(path.name)
+    if not match or file_checksum(data) != match["checksum"]:
+        raise StoreFormatError(
+            f"{path} is damaged: its bytes do not match the checksum in its name. {remedy}"
+        )
+    return data
+
+
+def bytes_below(directory: Path) -> int:
+    """How many bytes all files below a directory have. What others remove meanwhile counts as nothing."""
+    total = 0
+    for place, _, names in os.walk(directory):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += Path(place, name).lstat().st_size
+    return total
 
 
 def unreadable(path: Path, error: OSError) -> StoreReadError:

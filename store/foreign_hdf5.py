@@ -21,7 +21,6 @@ import numpy as np
 
 from store.errors import StoreError
 
-PATIENCE_S = 60.0
 _CHILD = (sys.executable, "-P", "-m", "store.foreign_hdf5")
 _BLOCK_BYTES = 16 << 20
 _LARGEST_RATIO = 1100  # deflate turns one byte into at most 1032
@@ -29,7 +28,7 @@ _UNREADABLE = 3
 
 
 @contextmanager
-def open_foreign(path: Path, patience_s: float = PATIENCE_S) -> Iterator[dict[str, Any]]:
+def open_foreign(path: Path, patience_s: float) -> Iterator[dict[str, Any]]:
     """The plain datasets in the root of an HDF5 file by name, as h5py has them. No link is followed.
 
     Raises StoreError if the library crashes on the file, or shows no sign of life for so many seconds.

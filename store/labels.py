@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from store.commit import file_checksum
 from store.errors import LabelTableError, StoreFormatError
-from store.files import json_object, read_file
+from store.files import json_object, read_committed
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 LABELS_NAME = re.compile(r"(?P<n>\d{6,})-(?P<checksum>[0-9a-f]{32})\.parquet")
 JOINS = ("key", "name", "hash")
@@ -165,12 +165,7 @@ def read_labels(directory: Path) -> LabelTable | None:
     path = labels_file(directory)
     if path is None:
         return None
-    data = read_file(path)
-    match = LABELS_NAME.fullmatch(path.name)
-    if not match or file_checksum(data) != match["checksum"]:
-        raise StoreFormatError(
-            f"{path} is damaged: its bytes do not match the checksum in its name. {_REMEDY}"
-        )
+    data = read_committed(path, LABELS_NAME, _REMEDY)
     import pyarrow as pa
 
     try:
@@ -188,13 +183,9 @@ def _parse(name: str, data: bytes) -> LabelTable:
 
     file = pq.ParquetFile(io.BytesIO(data))
     columns = [file.metadata.schema.column(number) for number in range(file.metadata.num_columns)]
+    _check_size(file.metadata, columns)
     if any(column.path != column.name or column.max_repetition_level for column in columns):
         raise ValueError("it has columns that are not flat")
-    cells, groups = file.metadata.num_rows * len(columns), range(file.metadata.num_row_groups)
-    if cells > _MOST_CELLS or sum(file.metadata.row_group(g).total_byte_size for g in groups) > _MOST_BYTES:
-        raise ValueError(
-            f"its {cells:,} values are more than {_MOST_CELLS:,}, or longer than {_MOST_BYTES:,} bytes"
-        )
     texts = [column.name for column in columns if column.physical_type == "BYTE_ARRAY"]
     table = pq.read_table(io.BytesIO(data), read_dictionary=texts)  # a text that repeats is not copied yet
     if sum(map(_decoded_bytes, table.columns)) > _MOST_BYTES:
@@ -209,6 +200,19 @@ def _parse(name: str, data: bytes) -> LabelTable:
     if frame[on].dtype != "str" or frame[on].isna().any() or frame[on].duplicated().any():
         raise ValueError(f"its column {on!r} is not of texts, each once")
     return LabelTable(name, on, source, frame)
+
+
+def _check_size(metadata: pq.FileMetaData, columns: Sequence[pq.ColumnSchema]) -> None:
+    """Of what is known before anything is read. A column of a fixed width takes it in every row, in the file or not."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
+    cells = rows * len(columns)
+    stored = sum(group.total_byte_size for group in groups)
+    fixed = rows * sum(max(column.length, 0) for column in columns)
+    if cells > _MOST_CELLS or max(stored, fixed) > _MOST_BYTES:
+        raise ValueError(
+            f"its {cells:,} values are more than {_MOST_CELLS:,}, or longer than {_MOST_BYTES:,} bytes"
+        )
 
 
 def _is_text(kind: pa.DataType) -> bool:

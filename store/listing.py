@@ -9,19 +9,19 @@ can lose the other's rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from store.columns import hashes_from_hex, hashes_to_hex, pack_strings, unpack_strings
-from store.commit import file_checksum
 from store.errors import StoreFormatError
-from store.files import read_file
+from store.files import read_committed
 from store.hdf import build_image, open_image, read_about, read_array
 
 LISTING_NAME = re.compile(r"(?P<n>\d{6,})-(?P<checksum>[0-9a-f]{32})\.h5")
@@ -29,7 +29,12 @@ OK = "ok"
 GONE = "no longer in the source"
 GIVEN_COLUMNS = ["key", "hash", "bytes", "mtime", "width", "height", "status"]
 COLUMNS = [*GIVEN_COLUMNS, "listed"]  # the writer adds when
+_REMEDY = "Delete it and embed the source again: vectors that are banked are not made anew."
+_ATTEMPTS = 10
 _NUMBERS = {"bytes": "i8", "mtime": "i8", "width": "i4", "height": "i4", "listed": "i8"}
+
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -88,13 +93,7 @@ def read_listing(directory: Path) -> Listing | None:
     Raises StoreFormatError for a damaged file. A file that a writer replaces in the meantime is no error:
     the directory is read again.
     """
-    for attempt in range(10):
-        try:
-            return _read_current(directory)
-        except FileNotFoundError:
-            if attempt == 9:
-                raise
-    return None
+    return _while_replaced(_read_current, directory)
 
 
 def read_listing_file(path: Path) -> Listing:
@@ -114,17 +113,10 @@ def lost_listings(directory: Path) -> list[str]:
     """The numbers of listing files that somebody removed, as `2` or `2 to 4`, as far as can be told.
 
     A writer takes the number after the highest, and removes only what another file supersedes. So none is absent
-    after the highest that is superseded. What was the highest of all itself leaves no trace.
+    after the highest that is superseded. What was the highest of all itself leaves no trace. It checks no checksum;
+    raises StoreFormatError for a file that does not say what it supersedes.
     """
-    files = {path.name: _read_file(path)[1] for path in listing_files(directory)}
-    superseded = (LISTING_NAME.fullmatch(name) for names in files.values() for name in names)
-    last = max((int(match["n"]) for match in superseded if match), default=0)
-    lost = []
-    for number in sorted({int(name.split("-")[0]) for name in files}):
-        if number > last + 1:
-            lost.append(f"{last + 1} to {number - 1}" if number > last + 2 else f"{last + 1}")
-        last = max(last, number)
-    return lost
+    return _while_replaced(_gaps, directory)
 
 
 def merge_listings(listings: Iterable[Listing]) -> Listing:
@@ -144,6 +136,31 @@ def merge_listings(listings: Iterable[Listing]) -> Listing:
     return Listing(last.source, last.location, table, files)
 
 
+def _while_replaced(read: Callable[[Path], Result], directory: Path) -> Result:
+    """What `read` makes of a directory, from the start again where a writer replaced files meanwhile."""
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(FileNotFoundError):
+            return read(directory)
+    return read(directory)
+
+
+def _gaps(directory: Path) -> list[str]:
+    files = listing_files(directory)
+    superseded = (LISTING_NAME.fullmatch(name) for path in files for name in _supersedes(path))
+    last = max((int(match["n"]) for match in superseded if match), default=0)
+    gaps = []
+    for number in sorted({int(path.name.split("-")[0]) for path in files}):
+        if number > last + 1:
+            gaps.append(f"{last + 1} to {number - 1}" if number > last + 2 else f"{last + 1}")
+        last = max(last, number)
+    return gaps
+
+
+def _supersedes(path: Path) -> list[str]:
+    with open_image(path, path) as file:
+        return list(map(str, read_about(file)["supersedes"]))
+
+
 def _read_current(directory: Path) -> Listing | None:
     read = [(_read_file(path), path.name) for path in listing_files(directory)]
     superseded = {name for (_, names), _ in read for name in names}
@@ -152,14 +169,7 @@ def _read_current(directory: Path) -> Listing | None:
 
 
 def _read_file(path: Path) -> tuple[Listing, list[str]]:
-    data = read_file(path)
-    match = LISTING_NAME.fullmatch(path.name)
-    if not match or file_checksum(data) != match["checksum"]:
-        raise StoreFormatError(
-            f"{path} is damaged: its bytes do not match the checksum in its name. "
-            "Delete it and embed the source again: vectors that are banked are not made anew."
-        )
-    with open_image(data, path) as file:
+    with open_image(read_committed(path, LISTING_NAME, _REMEDY), path) as file:
         about = read_about(file)
         text = {
             name: unpack_strings(read_array(file, name, 1, "u1"), read_array(file, f"{name}_end", 1, "i8"))

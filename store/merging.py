@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from store.commit import commit_file
-from store.compaction import part_rows
+from store.compaction import rows_of, sound_bytes
 from store.errors import StoreError, StoreFormatError
 from store.feature_store import FeatureStore
 from store.labels import LabelTable
@@ -126,14 +126,15 @@ def _holds(space: Space, part: Part) -> bool:
 
 def _copy_part(directory: Path, part: Part) -> None:
     """Byte for byte, under the next number. What it supersedes may stay in it: it has those rows."""
-    if not np.isfinite(part_rows(part).vectors).all():
+    data = sound_bytes(part.path)
+    if not np.isfinite(rows_of(part, data).vectors).all():
         raise StoreFormatError(
             f"{part.path} has vectors that are not finite: delete it and embed its source again."
         )
     match = PART_NAME.fullmatch(part.path.name)
     numbers = [int(path.name.split("-")[0]) for path in part_files(directory)]
     writer = match["writer"] if match else ""
-    commit_file(directory, f"{max(numbers, default=0) + 1:06d}-{writer}", ".h5", part.path.read_bytes())
+    commit_file(directory, f"{max(numbers, default=0) + 1:06d}-{writer}", ".h5", data)
 
 
 def _merge_listing(writer: StoreWriter, ours: Listing | None, theirs: Listing) -> bool:

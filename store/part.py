@@ -174,9 +174,9 @@ def read_rows(
 
 
 def _map_shape(about: dict[str, Any], dim: int, path: Path) -> tuple[int, ...]:
-    shape = tuple(about.get("shape", (dim,)))
-    if shape == (dim,):
-        return shape
+    if "shape" not in about:
+        return (dim,)
+    shape = tuple(about["shape"])
     if not all(type(size) is int and size > 0 for size in shape) or math.prod(shape) != dim:
         raise StoreFormatError(f"{path} is damaged: vectors of {dim} numbers cannot have the shape {shape}.")
     return shape

@@ -24,8 +24,8 @@ def is_running(pid: int) -> bool:
     """Whether this machine has a process of this number."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # OverflowError: larger than any number of a process
         return False
     except PermissionError:
-        return True
+        pass
     return True

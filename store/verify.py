@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from store.canaries import CANARY_NAME
+from store.canaries import CANARY_NAME, read_canary
 from store.columns import HASH_BYTES, Hashes, hashes_from_hex, unpack_strings
 from store.commit import file_checksum
 from store.errors import StoreError
 from store.feature_store import check_store
-from store.files import read_file
+from store.files import bytes_below, read_file
 from store.hdf import open_image, read_array
 from store.index import RowIndex
 from store.labels import LABELS_NAME, labels_file, read_labels
@@ -71,7 +71,7 @@ class _Verifier:
         self._found = Verification()
         self._done = 0
         self._hashes: dict[str, list[Hashes]] = {}  # of the sound parts of each space
-        self._total = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        self._total = bytes_below(path)
 
     def run(self) -> Verification:
         for directory in _directories(self._path / "spaces"):
@@ -118,10 +118,10 @@ class _Verifier:
             self._blame(directory / RECIPE_FILE, str(error))
             return
         files = [file for file in _files(directory) if file.name != RECIPE_FILE]
-        for file in files:
-            if CANARY_NAME.fullmatch(file.name):
-                self._sound_bytes(file, CANARY_NAME)
-        parts = [self._check_part(file, recipe) for file in files if not CANARY_NAME.fullmatch(file.name)]
+        canaries = [file for file in files if CANARY_NAME.fullmatch(file.name)]
+        for file in canaries:
+            self._check_canary(file)
+        parts = [self._check_part(file, recipe) for file in files if file not in canaries]
         sound = [part for part in parts if part]
         self._hashes[directory.name] = [part.hash[part.view == 0] for part in sound]
         for part in sound:
@@ -129,6 +129,15 @@ class _Verifier:
                 self._blame(
                     part.path, f"has {part.dim} dimensions, other parts have {sound[0].dim}: {_REMEDY}"
                 )
+
+    def _check_canary(self, file: Path) -> None:
+        remedy = "delete it: the next embed into this space compares anew."
+        if self._sound_bytes(file, CANARY_NAME, remedy) is None:
+            return
+        try:
+            read_canary(file)
+        except (StoreError, FileNotFoundError) as error:
+            self._blame(file, str(error))
 
     def _check_part(self, file: Path, recipe: dict[str, Any]) -> Part | None:
         """The part, if its bytes and structure are sound. Bytes that are not are never parsed."""

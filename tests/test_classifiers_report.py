@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from classifiers.evaluation import evaluate_codes
+from classifiers.labels import Labels
 from classifiers.paired import paired
 from classifiers.report import best_results, write_report
 from classifiers.results import COLUMNS, Comparison, Result
-from classifiers.schemes import Labels
 
 EVIL = "<script>alert('x')</script> & \"co\""
 N = 60

@@ -10,6 +10,7 @@ import pytest
 
 from classifiers.errors import SchemeError
 from classifiers.schemes import Scheme, default_schemes
+from classifiers.targets import labelled
 
 
 @pytest.fixture
@@ -206,6 +207,8 @@ def test_several_labels_from_a_regex_a_parent_and_another_separator(tagged: pd.D
         multilabel=True,
     )
     assert matrix(child, tagged) == ["11", "10", "-", "-", "01", "-"]
+    nothing = Scheme("tags", "tags", multilabel=True).labels(tagged.assign(tags=None), strict=False)
+    assert not nothing.classes and not labelled(nothing.codes).any()
     bar = Scheme("t", "t", multilabel=True, separator="|")
     assert matrix(bar, pd.DataFrame({"t": ["a|b", "b", "c;d"]})) == ["110", "010", "001"]
     with pytest.raises(SchemeError, match="gives several labels an image: add multilabel: true"):

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from classifiers.errors import SplitError
-from classifiers.splits import Splitter, folds, holdout, positions
+from classifiers.splits import Split, Splitter, positions
+
+
+def holdout(
+    images: pd.DataFrame, codes: NDArray[Any], kind: str = "auto", test_size: float = 0.2, seed: int = 0
+) -> Split:
+    return Splitter(images, kind, test_size, seed).holdout(codes)
+
+
+def folds(images: pd.DataFrame, codes: NDArray[Any], k: int, seed: int = 0) -> list[Split]:
+    return Splitter(images, seed=seed).folds(codes, k)
 
 
 def digest(value: object) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -109,6 +110,28 @@ def test_dense_heads_and_their_curves(
         assert curves["val_accuracy"][-1] == pytest.approx(report["rows"][1]["accuracy"])
     saved.save(tmp_path / "a.head")
     assert load_head(tmp_path / "a.head").estimator.history_ == curves
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("work", [train_head, compare])
+def test_early_stopping_parts_no_image(
+    store: FeatureStore, scheme: Scheme, monkeypatch: pytest.MonkeyPatch, work: Any
+) -> None:
+    """The views of an image are all trained on or all held out, by whichever way a dense head is fitted."""
+    parts: list[tuple[NDArray[np.intp], NDArray[np.intp]]] = []
+    hold_out = DenseHead.hold_out
+
+    def noted(head: DenseHead, *given: Any) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        parts.append(hold_out(head, *given))
+        return parts[-1]
+
+    monkeypatch.setattr(DenseHead, "hold_out", noted)
+    head = DenseHead(epochs=1, early_stopping=True, validation_fraction=0.3)
+    work(store, *((scheme, head) if work is train_head else ([scheme], [head])))
+    ((training, held),) = parts
+    images = (len(training) + len(held)) // VIEWS
+    assert not set(training % images) & set(held % images)
+    assert len(held) == VIEWS * len(set(held % images)) > 0
 
 
 def test_batches_of_a_store(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,6 +232,9 @@ def test_what_is_refused(embank: Embank, photos: Path, tmp_path: Path) -> None:
         assert not (tmp_path / out).exists()
     assert "is a file, not a store" in embank("export", file, tmp_path / "m.keras", "--space", "x").err
     assert "--space" in embank("export", store, tmp_path / "x.npz").err
+    missing = embank("export", tmp_path / "no.head", tmp_path / "m.keras")
+    assert missing.code == 2
+    assert "there is no store and no head" in missing.err
     (space,) = FeatureStore(store).spaces
     assert embank("export", store, tmp_path / "x.npz", "--space", space).code == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -18,7 +19,7 @@ from embedder.weights import known_digest
 from store.errors import StoreError
 
 if TYPE_CHECKING:
-    from tests.conftest import Embank, FakeEngines, WritePhoto
+    from tests.conftest import Embank, FakeEngine, FakeEngines, WritePhoto
 
 RECIPE = Recipe("ResNet50", weights="none", image_size=32)
 OTHER = Recipe("MobileNetV2", weights="none", image_size=32, dtype="float16")
@@ -129,6 +130,8 @@ def test_weights_that_were_never_here_are_all_to_be_done(
     )
     assert (second.dim, second.bytes) == (None, None)
     assert plan.seconds >= 0  # of decoding
+    [views] = dry_run(photos, tmp_path / "x.embank", [Recipe("VGG16", augment="flip", views=2)]).spaces
+    assert (views.rows, views.bytes) == (8 * 3, 8 * 3 * 512 * 4)
 
 
 def test_the_time_grows_with_the_images(
@@ -148,6 +151,22 @@ def test_the_time_grows_with_the_images(
     assert ten == pytest.approx(1.6 + 10 * 0.1)
     two = dry_run(tmp_path / "photos", tmp_path / "x", [RECIPE], settings=JobSettings(limit=2)).seconds
     assert two == pytest.approx(1.6 + 2 * 0.1)
+    views = dataclasses.replace(RECIPE, augment="flip", views=3)
+    assert dry_run(tmp_path / "photos", tmp_path / "x", [views]).seconds == pytest.approx(1.6 + 10 * 4 * 0.1)
+
+
+def test_threads_are_those_of_the_job(
+    ready: FakeEngines, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def open_engine(recipe: Recipe, engine: str, batch_size: int | None, threads: int) -> FakeEngine:
+        given.append(threads)
+        return ready.open(recipe, engine, batch_size, threads)
+
+    monkeypatch.setattr("embedder.dry_run.open_engine", open_engine)
+    dry_run(photos, tmp_path / "x.embank", [RECIPE], settings=JobSettings(threads=7))
+    assert given == [7]
 
 
 def test_what_cannot_be_embedded_is_said(ready: FakeEngines, photos: Path, tmp_path: Path) -> None:

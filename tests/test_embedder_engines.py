@@ -523,3 +523,32 @@ def test_real_weights_on_real_photos(shared: Path) -> None:
             embed_files(files_as_entries([str(flower) for flower in flowers]), engine).vectors, expected
         )
     assert len(recipes) == 1
+
+
+FIRST_AT_ONCE = """
+import sys, threading
+from pathlib import Path
+import numpy as np, openvino
+from openvino import opset13 as ops
+from embedder.openvino_engine import OpenVinoEngine
+from embedder.recipe import Recipe
+recipe = Recipe("MobileNetV2", weights="none", image_size=32).freeze("random-0")
+pictures = ops.parameter([2, 32, 32, 3], openvino.Type.f32)
+vectors = ops.reduce_mean(pictures, [1, 2], False)
+openvino.save_model(openvino.Model([vectors], [pictures]), Path(sys.argv[1], "model.xml"))
+engine = OpenVinoEngine(recipe, Path(sys.argv[1], "model.xml"), batch_size=2, threads=2)
+together = threading.Barrier(engine.streams)
+def first():
+    together.wait()
+    engine(np.zeros((2, 32, 32, 3), np.uint8))
+threads = [threading.Thread(target=first) for _ in range(engine.streams)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_threads_that_are_first_at_once_do_not_wait_for_ever(tmp_path: Path, turn: int) -> None:
+    """OpenVINO's binding, left to itself, hangs in four such processes of ten, and only the first time in each."""
+    command = [sys.executable, "-c", FIRST_AT_ONCE, str(tmp_path)]
+    subprocess.run(command, check=True, timeout=60, cwd=Path(__file__).parents[1])

@@ -226,6 +226,23 @@ def test_a_recipe_finds_its_file_again(place: str, tmp_path: Path, monkeypatch: 
         open_engine_for(frozen, recipe_settings(frozen, other), "openvino", BATCH)
 
 
+def test_every_damage_of_a_compressed_file_is_said(place: str, tmp_path: Path) -> None:
+    packed = tmp_path / "packed.keras"
+    with zipfile.ZipFile(place) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("config.json", "model.weights.h5"):
+            archive.writestr(name, source.read(name))
+        weights = archive.getinfo("model.weights.h5")
+    whole = packed.read_bytes()
+    assert read_keras_file(str(packed)).digest == read_keras_file(place).digest
+    start = weights.header_offset + 30 + len(weights.filename)  # APPNOTE.TXT 4.3.7
+    for number in range(start, start + weights.compress_size, 97):
+        damaged = bytearray(whole)
+        damaged[number] ^= 0xFF
+        packed.write_bytes(damaged)
+        with pytest.raises(WeightsError, match="not a model that Keras 3 saved, or is damaged"):
+            read_keras_file(str(packed))
+
+
 def test_files_that_are_refused(tmp_path: Path, place: str) -> None:
     import keras
 

@@ -53,6 +53,19 @@ def test_freezing_fills_in_the_backbones_own_values() -> None:
     assert other.is_random
 
 
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe("xception"),
+        Recipe("ResNet50", image_size=160, fit="pad"),
+        Recipe("VGG16", augment="flip", views=2),
+    ],
+)
+def test_the_geometry_is_known_before_the_weights(recipe: Recipe) -> None:
+    assert recipe.geometry == recipe.freeze("sha256-1234").geometry
+    assert recipe.geometry.views == 1 + (recipe.views or 0)
+
+
 OTHER_VALUES: dict[str, Any] = {
     "backbone": "ResNet101",
     "weights": "sha256-0",

@@ -289,6 +289,18 @@ class Touch:
         return Path.write_text, (self.path, TOUCHED)
 
 
+def _width_bomb(_: Path) -> pa.Table:
+    """Small in the file, where each row names the one value; no row is small in memory."""
+    width = 1 << 20
+    value = pa.array([b"x" * width], pa.binary(width))
+    texts = pa.chunked_array([value.take(pa.array(np.zeros(64, np.int32)))] * 80)
+    return pa.table({"key": [f"{number}" for number in range(len(texts))], "text": texts})
+
+
+def _canary(**said: object) -> Spoil:
+    return lambda store, _: commit_file(_one(store, "spaces/*"), "canary", ".json", json.dumps(said).encode())
+
+
 def _pickled(outside: Path) -> pa.Table:
     metadata = {
         b"ARROW:extension:name": b"arrow.py_extension_type",
@@ -348,6 +360,11 @@ STORES: dict[str, Spoil] = {
     "recipe that is deep": _file("spaces/*/recipe.json", b'{"backbone": ' + b'{"a":' * 900 + b"1" + b"}" * 901),
     "recipe that is no object": _file("spaces/*/recipe.json", b'["backbone"]'),
     "text bomb in a label table": _labels(_text_bomb),
+    "bomb of fixed width in a label table": _labels(_width_bomb),
+    "canary of other types": _canary(
+        made_by={"engine": 1, "processor": 2, "libraries": 3}, images="x", mean=[], worst={}
+    ),
+    "canary made by a list": _canary(made_by=["engine"], images=1, mean=1.0, worst=1.0),
     "pickle in a label table": _labels(_pickled),
     "nested label table": _labels(lambda _: pa.table({"key": ["a"], "x": [[1, 2]]})),
     "label table with a key twice": _labels(lambda _: pa.table({"key": ["a", "a"], "x": [1, 2]})),

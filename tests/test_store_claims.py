@@ -59,6 +59,8 @@ def test_the_end_releases_all(tmp_path: Path, claims: Claims) -> None:
         ("else nobody", 0.0, False),
         ("else nobody", EXPIRES_S - 10, False),
         ("else nobody", EXPIRES_S + 10, True),
+        ("else nobody", -2 * EXPIRES_S, True),  # of the future: nobody knows when it would expire
+        (f"here {10**30}", 0.0, True),  # no number of a process at all
         ("", 0.0, False),  # just made, and not yet written
         ("nonsense", 0.0, False),
     ],
@@ -102,8 +104,10 @@ def test_of_many_who_follow_a_dead_writer_one_does(tmp_path: Path) -> None:
     assert sum(taken) == 1
 
 
-def test_a_claim_that_cannot_be_written_stops_nobody(tmp_path: Path, claims: Claims) -> None:
-    (tmp_path / "cache").write_text("no folder")
+@pytest.mark.parametrize("place", ["cache", "cache/claims/A-1", "cache/claims/A-1/photos"])
+def test_a_claim_that_cannot_be_written_stops_nobody(tmp_path: Path, claims: Claims, place: str) -> None:
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).write_text("no folder")
     with claims:
         assert claims.take("first")
         claims.release("first")

@@ -28,6 +28,7 @@ from store.listing import (
     empty_listing_table,
     listing_files,
     listing_image,
+    lost_listings,
     merge_listings,
     read_listing,
 )
@@ -341,3 +342,20 @@ def test_a_name_that_could_leave_the_store_is_refused(tmp_path: Path, name: str)
     with pytest.raises(StoreError, match="cannot be the name of a source"):
         writer.add_to_listing(name, "/p", _table(_row("a")))
     assert [path.name for path in (tmp_path / "s.embank").iterdir()] == ["embank.json"]
+
+
+def test_a_file_that_is_replaced_meanwhile_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look at the directory finds a file that a writer removes before it is read."""
+    writer = StoreWriter(tmp_path)
+    for number in range(3):
+        writer.add_to_listing("photos", "/p", _table(_row(f"{number}")))
+    directory = _directory(tmp_path)
+    assert lost_listings(directory) == []
+    files = listing_files(directory)
+    looks = iter([[*files[1:], directory / f"000009-{'0' * 32}.h5"]])
+    monkeypatch.setattr("store.listing.listing_files", lambda directory: next(looks, files))
+    assert lost_listings(directory) == []
+    monkeypatch.setattr("store.listing.listing_files", lambda _: files[2:])
+    assert lost_listings(directory) == ["1 to 2"]

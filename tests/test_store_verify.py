@@ -393,6 +393,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "missing part": (_remove(_PART), "sources/photos", "a part is missing or damaged. Embed the source again"),
     "missing space": (lambda path: shutil.rmtree(path / "spaces" / SPACE), "sources/photos", "Embed the source again"),
     "missing listing file": (_remove(_LISTING), "sources/photos", "lost its listing file 1: embed the source again"),
+    "canary that is none": (
+        lambda path: commit_file(path / "spaces" / SPACE, "canary", ".json", b"{}"),
+        "spaces/*/canary-*", "compares anew",
+    ),
     "renamed part": (_move(_PART, f"spaces/{SPACE}/mine.h5"), "spaces/*/mine.h5", "give it its name back"),
     "part under another checksum": (
         _move(_PART, f"spaces/{SPACE}/000001-00000000-{'0' * 32}.h5"), "spaces/*/*-000*.h5", _SUM

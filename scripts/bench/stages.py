@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedder import JobSettings, Recipe
+from embedder import Recipe
 from embedder.engines import Engine, open_engine
 from embedder.images import decode
 from embedder.machine import usable_processors
@@ -38,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     recipe = Recipe(options.backbone, weights="none", precision=options.precision)
     cores = usable_processors()
-    engine = open_engine(recipe, batch_size=JobSettings().batch_size, threads=cores)
+    engine = open_engine(recipe, threads=cores)
     entries = open_source(options.folder).entries[:PHOTOS]
     pictures = decode_all(entries, engine)
     decoding = statistics.median(timed_decoding(entries, engine) for _ in range(TURNS))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embank.commands.heads import compare_with_progress, print_board, save_report
+from embank.boards import compare_with_progress, print_board, save_report
 from embank.console import progress, say
 
 if TYPE_CHECKING:

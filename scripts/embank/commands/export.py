@@ -50,6 +50,8 @@ def _export(
     Of a head: write it and its backbone as one model, from RGB pictures (n, size, size, 3) uint8, of the recipe's
     size, to class probabilities (n, classes).
     """
+    if space is None and not what.exists():
+        raise typer.BadParameter(f"there is no store and no head {what}.")
     if what.is_file() and space is None:
         _tell_model(out, export_head(what, out, weights), json)
         return
