@@ -8,8 +8,10 @@ if not hasattr(store, "FORMAT_VERSION"):
         "embank's; rename it or remove it from the path."
     )
 
+from classifiers.audits.audit import Audit
 from classifiers.banked_rows import LeftOut, fit_ridge_on_store
 from classifiers.comparing import compare, run_comparison
+from classifiers.default_schemes import default_schemes
 from classifiers.dense import DenseHead
 from classifiers.errors import (
     ClassifierError,
@@ -17,6 +19,7 @@ from classifiers.errors import (
     HeadError,
     HeadFileError,
     SchemeError,
+    SearchError,
     SpaceMismatchError,
     SplitError,
     UnknownHeadError,
@@ -25,6 +28,7 @@ from classifiers.evaluating import evaluate_head
 from classifiers.evaluation import Figures
 from classifiers.fitting import fit_many
 from classifiers.head_files import load_head, save_head
+from classifiers.head_pairs import evaluate_heads
 from classifiers.labels import Labels
 from classifiers.logistic import LogisticHead
 from classifiers.paired import Pair
@@ -32,11 +36,13 @@ from classifiers.presets import make_head, split_heads
 from classifiers.results import Comparison, ComparisonInterrupted, Result
 from classifiers.ridge import RidgeHead
 from classifiers.saved_heads import SavedHead
-from classifiers.scheme_files import load_schemes
-from classifiers.schemes import Scheme, default_schemes
+from classifiers.scheme_files import load_schemes, read_schemes
+from classifiers.schemes import Scheme
+from classifiers.similarity import similar
 from classifiers.training import train_head
 
 __all__ = [
+    "Audit",
     "ClassifierError",
     "Comparison",
     "ComparisonInterrupted",
@@ -54,19 +60,23 @@ __all__ = [
     "SavedHead",
     "Scheme",
     "SchemeError",
+    "SearchError",
     "SpaceMismatchError",
     "SplitError",
     "UnknownHeadError",
     "compare",
     "default_schemes",
     "evaluate_head",
+    "evaluate_heads",
     "fit_many",
     "fit_ridge_on_store",
     "load_head",
     "load_schemes",
     "make_head",
+    "read_schemes",
     "run_comparison",
     "save_head",
+    "similar",
     "split_heads",
     "train_head",
 ]

@@ -1,17 +1,24 @@
-"""The vectors of a space that a comparison works on, in memory."""
+"""The vectors of a space that a comparison works on: in memory, or read from the store where they are too many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from classifiers.banked_rows import BankedRows, fit_ridge_on_store
+from classifiers.errors import HeadError
 from classifiers.factor_cache import FactorCache, KeptFactors
+from classifiers.fitting import fit_on_views
 from classifiers.gram import Gram
+from classifiers.presets import Estimator
+from classifiers.ridge import RidgeHead
 from classifiers.splits import Rows
+from classifiers.targets import Targets
 from store import FeatureStore
 from store.columns import Hashes, hashes_from_hex
 
@@ -24,8 +31,24 @@ def banked(store: FeatureStore, space: str, images: pd.DataFrame) -> NDArray[np.
     return found
 
 
+class Vectors(Protocol):
+    """The vectors of some images of a `space`, found by the row numbers of all images."""
+
+    @property
+    def space(self) -> str: ...
+
+    def __getitem__(self, rows: Rows, /) -> NDArray[np.float32]:
+        """(m, d), of the images themselves."""
+
+    def kept(self, rows: Rows) -> KeptFactors:
+        """Where the factorization of these images is kept."""
+
+    def fit(self, heads: Sequence[Estimator], rows: Rows, codes: Sequence[Targets]) -> list[str]:
+        """Fits heads of one kind on these images, each with its codes; returns what they warned of."""
+
+
 class Bank:
-    """The vectors of some images of a space, found by the row numbers of all images; one array a view."""
+    """Vectors in memory, one array a view."""
 
     def __init__(
         self,
@@ -43,21 +66,55 @@ class Bank:
         self._place[rows] = np.arange(len(rows))
         self._hashes, self._factors, self._folds = hashes, factors, folds
 
+    def __getitem__(self, rows: Rows) -> NDArray[np.float32]:
+        return self._views[0][self._place[rows]]
+
     def kept(self, rows: Rows) -> KeptFactors:
         """Where the factorization of these images is kept; that of a fold is made from the Gram matrix of all."""
         rest = np.ones(len(self._hashes), bool)
         rest[self._place[rows]] = False
         fold = self._folds and rest.sum() < len(rows)
-        gram = (lambda: self._gram.without(self._views[0][rest])) if fold else None
+        gram = (lambda: self._gram_without(rest)) if fold else None
         return self._factors.rows(self.space, self._hashes[self._place[rows]], gram)
+
+    def fit(self, heads: Sequence[Estimator], rows: Rows, codes: Sequence[Targets]) -> list[str]:
+        """On all views of the images."""
+        views = [vectors[self._place[rows]] for vectors in self._views]
+        return fit_on_views(heads, views, codes, self.kept(rows))
+
+    def _gram_without(self, rest: NDArray[np.bool_]) -> Gram:
+        return self._gram.without(self._views[0][rest]) if rest.any() else self._gram
 
     @cached_property
     def _gram(self) -> Gram:
         return Gram.of(np.asarray(self._views[0]))
 
-    def __getitem__(self, rows: Rows) -> NDArray[np.float32]:
-        return self._views[0][self._place[rows]]
 
-    def views(self, rows: Rows) -> list[NDArray[np.float32]]:
-        """All views of these images, the images themselves first."""
-        return [vectors[self._place[rows]] for vectors in self._views]
+class StreamedBank:
+    """Vectors that are read from the store, a block of rows at a time; ridge heads alone can be fitted on them."""
+
+    def __init__(self, store: FeatureStore, space: str, images: pd.DataFrame) -> None:
+        self.space = space
+        self._store, self._images = store, images
+        self._factors = FactorCache.of(store)
+
+    def __getitem__(self, rows: Rows) -> NDArray[np.float32]:
+        return BankedRows(self._store, self.space, self._images.iloc[rows])[:]
+
+    def kept(self, rows: Rows) -> KeptFactors:
+        """That of these rows in their order."""
+        return self._factors.rows(self.space, hashes_from_hex(self._images["hash"].iloc[rows]))
+
+    def fit(self, heads: Sequence[Estimator], rows: Rows, codes: Sequence[Targets]) -> list[str]:
+        """On the images themselves. Raises HeadError for any but ridge heads."""
+        if any(type(head) is not RidgeHead for head in heads):
+            raise HeadError(
+                f"the vectors of {self.space} do not fit in memory, and only ridge heads are trained without: take "
+                "ridge, or fewer images (where: in the scheme, or --train-sizes)"
+            )
+        found = fit_ridge_on_store(
+            self._store, self.space, self._images.iloc[rows], codes, **heads[0].get_params()
+        )
+        for head, one in zip(heads, found, strict=True):
+            vars(head).update(vars(one.head))
+        return []

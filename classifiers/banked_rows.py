@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from classifiers.errors import HeadError
-from classifiers.factor_cache import FactorCache
+from classifiers.factor_cache import FactorCache, KeptFactors
+from classifiers.factorization import factorize
 from classifiers.fitting import label_vector, same_rows
-from classifiers.ridge import RidgeHead, left_out_codes, solve_ridges
+from classifiers.ridge import RidgeHead, by_weights, left_out_codes, solve_ridges
+from classifiers.row_weights import sample_weights
 from store import FeatureStore
 from store.columns import hashes_from_hex
 
@@ -74,47 +79,86 @@ class LeftOut:
     accuracy: float
 
 
+def fits_in_memory(store: FeatureStore, space: str, images: pd.DataFrame) -> bool:
+    """Whether the vectors of some images, all views of them, take at most half of the memory that is free now."""
+    chosen = store.space(space)
+    return 2 * 4 * len(images) * chosen.dim * chosen.views <= _free_memory()
+
+
+def _free_memory() -> float:
+    """Bytes; without a bound where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return math.inf
+
+
 def fit_ridge_on_store(
     store: FeatureStore,
     space: str,
     images: pd.DataFrame,
     label_vectors: Sequence[NDArray[Any]],
+    *,
+    sample_weight: ArrayLike | None = None,
     **options: Any,  # noqa: ANN401 (of RidgeHead)
 ) -> list[LeftOut]:
     """A ridge head for each label vector, on the images where it is not missing, without reading all at once.
 
-    label_vectors: (n,) each, or (n, t) of 0 and 1. Those with labels on the same images share a factorization,
-    which is kept in the store's cache. Each pass over the vectors holds one block of rows; beside it, memory goes
-    with images × strengths and dimensions². `options` are those of RidgeHead but `class_weight`. Raises HeadError.
+    label_vectors: (n,) each, or (n, t) of 0 and 1. sample_weight: (n,) from 0 up; images that weigh 0 are left out.
+    Those with labels on the same images share a factorization, which is kept in the store's cache; with
+    `class_weight` each label vector has its own. Each pass over the vectors holds one block of rows; beside it, memory
+    goes with images × strengths and dimensions². `options` are those of RidgeHead. Raises HeadError.
     """
-    if options.get("class_weight") is not None:
-        raise HeadError("class_weight needs the vectors in memory: fit RidgeHead on store.vectors(…).")
     labels = [label_vector(y, len(images), number) for number, y in enumerate(label_vectors)]
+    weights = None if sample_weight is None else sample_weights(sample_weight, len(images))
     found: list[LeftOut | None] = [None] * len(labels)
     for rows, group in same_rows(labels):
-        chosen = np.flatnonzero(rows)
+        chosen = np.flatnonzero(rows if weights is None else rows & (weights > 0))
         if not len(chosen):
             raise HeadError(f"label vector {group[0]} has no labels.")
-        some = images.iloc[chosen]
-        order = BankedRows(store, space, some).order()
-        X = BankedRows(store, space, some.iloc[order])
+        order = chosen[BankedRows(store, space, images.iloc[chosen]).order()]
+        X = BankedRows(store, space, images.iloc[order])
         heads = [RidgeHead(**options) for _ in group]
-        codes = [head.learn_labels(labels[i][chosen][order], X) for head, i in zip(heads, group, strict=True)]
-        kept = FactorCache.of(store).rows(X.space.id, hashes_from_hex(some["hash"].iloc[order]))
-        factor = kept.factorization(X, bool(heads[0].fit_intercept))
-        known = len(factor.known_gaps)
-        solve_ridges(factor, heads, codes)
-        kept.keep(factor, known)
-        for head in heads:
-            head.space_, head.recipe_ = X.space.id, X.space.recipe
-        for head, i, truth, predicted in zip(
-            heads, group, codes, left_out_codes(factor, heads, codes), strict=True
-        ):
-            right = predicted == truth
-            accuracy = float((right.all(axis=1) if right.ndim == 2 else right).mean())
-            everywhere = np.full(
-                (len(images), *predicted.shape[1:]), -1 if predicted.ndim == 1 else 0, predicted.dtype
-            )
-            everywhere[chosen[order]] = predicted
-            found[i] = LeftOut(head, everywhere, accuracy)
+        codes = [head.learn_labels(labels[i][order], X) for head, i in zip(heads, group, strict=True)]
+        given = [None if weights is None else weights[order]] * len(heads)
+        kept = FactorCache.of(store).rows(X.space.id, hashes_from_hex(images["hash"].iloc[order]))
+        for weighed, indices in by_weights(heads, codes, given, len(X)):
+            some = [heads[i] for i in indices], [codes[i] for i in indices]
+            for i, one in zip(indices, _left_out(X, *some, weighed, kept), strict=True):
+                found[group[i]] = _of_all(one, codes[i], order, len(images))
     return [one for one in found if one is not None]
+
+
+def _left_out(
+    X: BankedRows,
+    heads: Sequence[RidgeHead],
+    codes: Sequence[NDArray[Any]],
+    weights: NDArray[np.float64] | None,
+    kept: KeptFactors,
+) -> list[tuple[RidgeHead, NDArray[Any]]]:
+    """Fits heads that have the same weights of rows; with each what it would say of each row left out."""
+    intercept = bool(heads[0].fit_intercept)
+    factor = kept.factorization(X, intercept) if weights is None else factorize(X, weights, intercept)
+    known = len(factor.known_gaps)
+    solve_ridges(factor, heads, codes)
+    if weights is None:
+        kept.keep(factor, known)
+    for head in heads:
+        head.space_, head.recipe_ = X.space.id, X.space.recipe
+    return list(zip(heads, left_out_codes(factor, heads, codes), strict=True))
+
+
+def _of_all(
+    found: tuple[RidgeHead, NDArray[Any]], codes: NDArray[Any], rows: NDArray[np.intp], images: int
+) -> LeftOut:
+    """A head and its predictions, those of the given rows among so many images."""
+    head, predicted = found
+    right = predicted == codes
+    everywhere = np.full((images, *predicted.shape[1:]), -1 if predicted.ndim == 1 else 0, predicted.dtype)
+    everywhere[rows] = predicted
+    return LeftOut(head, everywhere, float((right.all(axis=1) if right.ndim == 2 else right).mean()))

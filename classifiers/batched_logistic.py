@@ -61,8 +61,8 @@ def solve(
 ) -> Solutions:
     """Solves all problems of an objective, in the precision of its rows and, where that is too low, in float64.
 
-    curvatures: (r + 1,), the sum of squares of each column of its rows (turned by its basis, if it has one), which
-    are best uncorrelated. start: (q, k, r + 1).
+    curvatures: (r + 1,), the sum of squares of each column of its centred rows (turned by its basis, if it has one),
+    which are best uncorrelated, and their number. start: (q, k, r + 1).
     """
     Z, problems = objective.Z, objective.problems
     coef = (_beginning(Z, problems) if start is None else start).astype(Z.dtype)
@@ -89,7 +89,7 @@ def _varies(problems: Problems, number: int) -> bool:
 def _beginning(Z: NDArray[Any], problems: Problems) -> NDArray[Any]:
     """No weights, and the intercepts that give each class its share of the rows."""
     q, k = len(problems), problems.classes
-    coef = np.zeros((q, k, Z.shape[1]), Z.dtype)
+    coef = np.zeros((q, k, Z.shape[1] + 1), Z.dtype)
     for number, codes in enumerate(problems.codes):
         weights = None if problems.weights is None else problems.weights[number]
         counts = np.bincount(codes, weights, minlength=max(k, 2)).astype(float)

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from classifiers.errors import SchemeError
+from classifiers.audits.traits import Pictures
+from classifiers.default_schemes import default_schemes
+from classifiers.errors import SchemeError, SplitError
 from classifiers.presets import HeadSpec, head_name, make_head
 from classifiers.results import Comparison, ComparisonInterrupted
-from classifiers.runs import Progress, Run
-from classifiers.schemes import Scheme, default_schemes
+from classifiers.runs import Progress, Run, Settings
+from classifiers.schemes import Scheme
 from classifiers.splits import Splitter
 from store import FeatureStore
 
@@ -29,6 +31,9 @@ def compare(
     seed: int = 0,
     group: str | None = None,
     plain: bool = False,
+    train_sizes: Sequence[int | None] = (None,),
+    quick: bool = False,
+    pictures: Pictures | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """The board of `run_comparison`: one row for each scheme, head and space, in this order.
@@ -46,6 +51,9 @@ def compare(
         seed=seed,
         group=group,
         plain=plain,
+        train_sizes=train_sizes,
+        quick=quick,
+        pictures=pictures,
         progress=progress,
     )
     sentences = [sentence for _, sentence in comparison.errors]
@@ -67,6 +75,9 @@ def run_comparison(
     seed: int = 0,
     group: str | None = None,
     plain: bool = False,
+    train_sizes: Sequence[int | None] = (None,),
+    quick: bool = False,
+    pictures: Pictures | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Trains and evaluates every head on every scheme and space.
@@ -74,7 +85,10 @@ def run_comparison(
     `schemes`: by default `folder` and the columns of attached label tables. `spaces`: all by default. `cv`: the
     number of folds; otherwise one split, of the kind that `Splitter` describes. `group`: a column whose equal
     values stay on one side of a split, and are resampled together for intervals. `plain`: train on the images
-    themselves only, where a space has augmented views of them too; tested they always are so. A scheme that
+    themselves only, where a space has augmented views of them too; tested they always are so. `train_sizes`: train
+    on so many of the training images, None for all; the smaller ones are among the larger ones. `quick`: without
+    audits. `pictures`: gives JPEGs of rows of the images (None for a file that is gone), so that audits know mean
+    colours. A scheme that
     cannot be used is an entry of `errors` and stops nothing. `progress(done, total, what)` is called before each
     step and at the end. Raises HeadError for an unknown head, UnknownSpaceError for an unknown space, and
     ComparisonInterrupted with what was finished on Ctrl-C.
@@ -85,16 +99,26 @@ def run_comparison(
     ids = list(dict.fromkeys(store.space(name).id for name in (store.spaces if spaces is None else spaces)))
     named, notes = _named(schemes, images)
     splitter = Splitter(images, split, test_size, seed, group)
-    run = Run(images, {head_name(head): head for head in heads}, progress, notes, plain, splitter.groups)
+    settings = Settings(cv, plain, _checked(train_sizes), quick, pictures)
+    run = Run(images, {head_name(head): head for head in heads}, splitter, settings, progress, notes)
     labels = run.labels(named)
-    run.total = len(labels) * len(run.heads) * len(ids)
+    run.total = len(labels) * len(run.heads) * len(ids) * len(settings.train_sizes)
     try:
         for space in ids:
-            run.space(store, space, labels, splitter, cv)
+            run.space(store, space, labels)
     except KeyboardInterrupt as interrupt:
         raise ComparisonInterrupted(run.comparison(named, ids)) from interrupt
     run.report("done")
     return run.comparison(named, ids)
+
+
+def _checked(sizes: Sequence[int | None]) -> tuple[int | None, ...]:
+    """The sizes, each once, all images last. Raises SplitError."""
+    wrong = [size for size in sizes if size is not None and size < 2]
+    if wrong or not sizes:
+        what = f"{wrong[0]} images cannot train a head" if wrong else "there are none"
+        raise SplitError(f"train_sizes: {what}. Give whole numbers of 2 or more, or None for all images.")
+    return tuple(sorted(dict.fromkeys(sizes), key=lambda size: (size is None, size or 0)))
 
 
 def _named(schemes: Schemes, images: pd.DataFrame) -> tuple[dict[str, Scheme], list[str]]:

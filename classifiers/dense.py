@@ -13,7 +13,7 @@ from classifiers.dense_options import check_options
 from classifiers.dense_training import Block, Layer, Passes, block, keras_model, train
 from classifiers.errors import HeadError
 from classifiers.heads import Head, probabilities
-from classifiers.ridge import ClassWeight, refuse_class_weight, row_weights
+from classifiers.row_weights import ClassWeight, refuse_class_weight, row_weights, sample_weights
 from classifiers.scaling import mean_and_scale
 
 _BLOCK = 16_384
@@ -93,7 +93,7 @@ class DenseHead(Head):
         vectors, codes = self._checked_training(X, y)
         self._check_nodes()
         refuse_class_weight(self)
-        weights = _sample_weights(sample_weight, vectors)
+        weights = sample_weights(sample_weight, len(vectors))
         if self.class_weight is not None:
             weights *= row_weights(self.class_weight, self.classes_, codes)
         training, held = np.arange(len(codes)), None
@@ -111,10 +111,10 @@ class DenseHead(Head):
     def fit_batches(self, batches: Batches, validation: Batches | None = None) -> Self:
         """Fits on vectors that do not fit in memory. Raises HeadError.
 
-        `batches(epoch)` gives pairs of vectors (m, d) and labels (m,), each row once, in any order; it is called
-        with 0 for a first look at scale and classes, then with 1, 2, … Rows are shuffled within a batch: give
-        large ones. (`classifiers.dense_batches.store_batches` makes them of a store.) `validation` is the same for
-        rows to test on; early stopping needs it.
+        `batches(epoch)` gives pairs of vectors (m, d) and labels (m,), or (m, t) of 0 and 1, each row once, in any
+        order; it is called with 0 for a first look at scale and classes, then with 1, 2, … Rows are shuffled within
+        a batch: give large ones. (`classifiers.dense_batches.store_batches` makes them of a store.) `validation` is
+        the same for rows to test on; early stopping needs it.
         """
         check_options(self)
         if self.early_stopping is not False and validation is None:
@@ -123,8 +123,11 @@ class DenseHead(Head):
             )
         counts, moments = survey(self, batches(0))
         self._check_nodes()
-        each = row_weights(self.class_weight, self.classes_, np.repeat(np.arange(len(counts)), counts))
-        by_class = each[np.cumsum(counts) - 1]
+        refuse_class_weight(self)
+        by_class = np.ones(len(counts))
+        if self.class_weight is not None:
+            each = row_weights(self.class_weight, self.classes_, np.repeat(np.arange(len(counts)), counts))
+            by_class = each[np.cumsum(counts) - 1]
         mean, scale = moments.mean_and_scale(self.standardize)
 
         def passes(epoch: int) -> Iterator[tuple[Block, NDArray[np.intp]]]:
@@ -135,7 +138,8 @@ class DenseHead(Head):
                     raise HeadError(
                         f"batch {number} of epoch {epoch} has labels that the first look had not."
                     )
-                rows = block((vectors - mean) / scale, codes, by_class[codes])
+                weights = by_class[codes] if codes.ndim == 1 else np.ones(len(codes))
+                rows = block((vectors - mean) / scale, codes, weights)
                 yield rows, self._shuffled(epoch, np.arange(len(codes)), number)
 
         def tests(epoch: int) -> Iterator[tuple[Block, NDArray[np.intp]]]:
@@ -237,7 +241,11 @@ class DenseHead(Head):
             )
 
     def _codes(self, labels: Array) -> NDArray[np.intp]:
-        """Places of labels (n,) in `classes_`, -1 for those that are not there."""
+        """Places of labels (n,) in `classes_`, -1 for those that are not there; an indicator (n, t) as it is."""
+        if self.multilabel_:
+            if labels.shape[1:] != self.classes_.shape:
+                raise HeadError(f"labels have the shape {labels.shape}; each row has {len(self.classes_)}.")
+            return labels.astype(np.intp)
         places = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
         return np.where(self.classes_[places] == labels, places, -1)
 
@@ -245,7 +253,7 @@ class DenseHead(Head):
         vectors, labels = self._checked(X), np.asarray(y)
         if len(labels) != len(vectors):
             raise HeadError(f"there are {len(labels):,} labels for {len(vectors):,} rows to validate on.")
-        codes = labels.astype(np.intp) if self.multilabel_ else self._codes(labels)
+        codes = self._codes(labels)
         known = codes >= 0 if codes.ndim == 1 else np.ones(len(codes), bool)
         if not known.any():
             raise HeadError("no row to validate on is of a class that is trained on.")
@@ -260,16 +268,6 @@ def _folded(layers: list[Layer], mean: Array, scale: Array) -> list[Layer]:
     kernel, bias = layers[0]
     moved = kernel.astype(np.float64) / scale[..., None]
     return [(moved.astype(np.float32), (bias - mean @ moved).astype(np.float32)), *layers[1:]]
-
-
-def _sample_weights(given: ArrayLike | None, X: Array) -> Array:
-    from sklearn.utils.validation import _check_sample_weight
-
-    try:
-        weights: Array = _check_sample_weight(given, X, dtype=np.float64, ensure_non_negative=True)
-    except ValueError as error:
-        raise HeadError(f"sample_weight does not fit: {error}") from error
-    return weights
 
 
 def _checked_groups(groups: ArrayLike, rows: int) -> Array:

@@ -21,8 +21,13 @@ IN_MEMORY = 1 << 30  # bytes of vectors; of more, a dense head is trained in bat
 _RUN = 512  # rows that lie side by side on disk and are read together
 _BATCH = 8192
 
-Batch = tuple[ArrayLike, ArrayLike]  # vectors (m, d), labels (m,)
+Batch = tuple[ArrayLike, ArrayLike]  # vectors (m, d), labels (m,) or (m, t) of 0 and 1
 Batches = Callable[[int], Iterable[Batch]]
+
+
+def fits_in_memory(rows: int, dim: int) -> bool:
+    """Whether so many vectors are few enough to train on all of them at once."""
+    return rows * dim * 4 <= IN_MEMORY
 
 
 def fit_on_store(
@@ -31,60 +36,66 @@ def fit_on_store(
     space: str,
     images: pd.DataFrame,
     labels: NDArray[Any],
-    views: int,
-    test: tuple[pd.DataFrame, NDArray[Any]],
+    views: int = 1,
+    test: tuple[pd.DataFrame, NDArray[Any]] | None = None,
 ) -> None:
     """Fits a dense head on all views of some images, in batches where they are too large for memory.
 
-    Its learning curves are tested on the images and labels of `test`, or with early stopping on training images
-    that it holds out: what a figure is to be measured on must not decide when training ends.
+    labels: (n,) or (n, t), one for each row of `images`. Its learning curves are tested on the images and labels of
+    `test`, or with early stopping on training images that it holds out: what a figure is to be measured on must not
+    decide when training ends. Raises HeadError.
     """
     chosen = store.space(space)
-    if len(images) * views * chosen.dim * 4 <= IN_MEMORY:
+    if fits_in_memory(len(images) * views, chosen.dim):
         vectors = np.concatenate([store.vectors(space, images, view=view) for view in range(views)])
+        tested = None if head.early_stopping else test
         head.fit(
             Vectors.of(vectors, chosen.id, chosen.recipe),
             np.concatenate([labels] * views),
             groups=np.tile(np.arange(len(images)), views),
-            validation=None if head.early_stopping else (store.vectors(space, test[0]), test[1]),
+            validation=None if tested is None else (store.vectors(space, tested[0]), tested[1]),
         )
         return
-    if labels.ndim > 1:
-        raise HeadError(
-            f"the {len(images):,} images are too many for a dense head of several labels an image, whose vectors must "
-            "fit in memory. Use ridge or logistic."
-        )
     training = np.arange(len(images))
     if head.early_stopping:
         training, held = head.hold_out(labels)
         test = images.iloc[held], labels[held]
     head.fit_batches(
         store_batches(store, space, images.iloc[training], labels[training], views, head.seed),
-        store_batches(store, space, *test),
+        None if test is None else store_batches(store, space, *test),
     )
 
 
 def survey(head: DenseHead, batches: Iterable[Batch]) -> tuple[NDArray[np.intp], Moments]:
-    """Looks at all rows once: the number of rows of each class, and the moments of the vectors.
+    """Looks at all rows once: the number of rows of each class, or that have each label; the moments of the vectors.
 
-    Sets `classes_`, `n_features_in_`, `space_` and `recipe_` of the head. Raises HeadError.
+    Sets `classes_`, `multilabel_`, `n_features_in_`, `space_` and `recipe_` of the head. Raises HeadError.
     """
     moments, counts, seen = Moments(), dict[Any, int](), 0
     for X, y in batches:
         vectors, labels = head._checked_rows(X, y, first=not seen)
         if not seen:
             head.space_, head.recipe_ = getattr(X, "space", None), getattr(X, "recipe", None)
+            head.multilabel_ = labels.ndim == 2
         moments.add(vectors)
-        for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
-            counts[label] = counts.get(label, 0) + int(count)
+        for label, count in _counted(labels):
+            counts[label] = counts.get(label, 0) + count
         seen += len(labels)
-    if len(counts) < 2:
+    if len(counts) < 2 and not (seen and head.multilabel_):
         raise HeadError(
             f"the {seen:,} rows of all batches are of {len(counts)} class{'' if len(counts) == 1 else 'es'}; two are "
             "needed."
         )
-    head.classes_, head.multilabel_ = np.array(sorted(counts)), False
+    head.classes_ = np.array(sorted(counts))
     return np.array([counts[label] for label in head.classes_.tolist()], np.intp), moments
+
+
+def _counted(labels: NDArray[Any]) -> Iterable[tuple[Any, int]]:
+    """Each class of labels (m,), or each label of an indicator (m, t), and how many rows have it."""
+    if labels.ndim == 2:
+        return enumerate(labels.astype(bool).sum(axis=0).tolist())
+    values, counts = np.unique(labels, return_counts=True)
+    return zip(values.tolist(), counts.tolist(), strict=True)
 
 
 def store_batches(
@@ -92,8 +103,8 @@ def store_batches(
 ) -> Batches:
     """Batches of the vectors of some images for `DenseHead.fit_batches`, in another order each epoch.
 
-    labels: (n,) one for each row of `images`. views: how many versions of each image. What lies side by side on
-    disk is read together: an epoch is a shuffle of such runs, and a batch holds many of them.
+    labels: (n,) or (n, t), one for each row of `images`. views: how many versions of each image. What lies side by
+    side on disk is read together: an epoch is a shuffle of such runs, and a batch holds many of them.
     """
     places = store.space(space).find(hashes_from_hex(images["hash"]))
     order = np.argsort(places, kind="stable")

@@ -1,12 +1,17 @@
 """How a dense head is trained: Keras's layers and optimizers, a whole pass over many rows in one compiled call.
 
 Keras calls its compiled step once a batch, or once a few; for networks this small the calls take longer than the
-arithmetic.
+arithmetic. To compile a network takes longer than to train one on a few thousand rows: the last few are kept, and
+trained again from the start for heads of the same shape, such as those of other folds and schemes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
 _PATIENCE = 5
 _MOMENTUM = 0.9
 _TESTED_AT_ONCE = 4096
+_KEPT = 8
+_LARGEST_KEPT = 1 << 22  # weights
 
 Keras = Any  # the package, its models and tensors: it has no types
 Block = tuple[
@@ -40,7 +47,13 @@ def train(
     `passes(epoch)` gives what is trained on in epoch 1, 2, …; `validation` what is tested on after it, and what
     early stopping goes by. Raises HeadError.
     """
-    network = _Network(head, dim)
+    with _network(head, dim) as network:
+        return _train(head, network, passes, validation)
+
+
+def _train(
+    head: DenseHead, network: _Network, passes: Passes, validation: Passes | None
+) -> tuple[list[Layer], dict[str, list[float]]]:
     history: dict[str, list[float]] = {"loss": [], "accuracy": []}
     patience = _PATIENCE if head.early_stopping is True else int(head.early_stopping)
     best, best_layers = np.inf, None
@@ -64,10 +77,18 @@ def keras_model(head: DenseHead, dim: int, nodes: int, activation: str | None) -
     layers = [keras.Input((dim,))]
     for number, (size, function) in enumerate(shapes):
         if head.dropout:
-            layers.append(keras.layers.Dropout(head.dropout, seed=head.seed + 1000 + number))
-        start = keras.initializers.GlorotUniform(seed=head.seed + number)
-        layers.append(keras.layers.Dense(size, activation=function, kernel_initializer=start))
+            layers.append(keras.layers.Dropout(head.dropout, seed=_dropout_seed(head, number)))
+        layers.append(keras.layers.Dense(size, activation=function, kernel_initializer=_start(head, number)))
     return keras.Sequential(layers)
+
+
+def _start(head: DenseHead, number: int) -> Keras:
+    """What makes the first weights of a layer."""
+    return load_keras().initializers.GlorotUniform(seed=head.seed + number)
+
+
+def _dropout_seed(head: DenseHead, number: int) -> int:
+    return head.seed + 1000 + number
 
 
 def block(vectors: NDArray[Any], codes: NDArray[np.intp], weights: NDArray[Any]) -> Block:
@@ -76,6 +97,36 @@ def block(vectors: NDArray[Any], codes: NDArray[np.intp], weights: NDArray[Any])
     import tensorflow as tf
 
     return tf.constant(vectors, tf.float32), tf.constant(codes, tf.int32), tf.constant(weights, tf.float32)
+
+
+_idle: OrderedDict[tuple[Any, ...], _Network] = OrderedDict()  # the last used last
+_idle_lock = Lock()
+
+
+@contextmanager
+def _network(head: DenseHead, dim: int) -> Iterator[_Network]:
+    """A network for one training, compiled before or new; nobody else has it meanwhile."""
+    key = (
+        dim,
+        head.nodes,
+        head.multilabel_,
+        tuple(head.hidden),
+        head.dropout,
+        head.optimizer,
+        head.batch_size,
+    )
+    with _idle_lock:
+        known = _idle.pop(key, None)
+    if known is None:
+        known = _Network(head, dim)
+    else:
+        known.start_again(head)
+    yield known
+    if known.size <= _LARGEST_KEPT:
+        with _idle_lock:
+            _idle[key] = known
+            while len(_idle) > _KEPT:
+                _idle.popitem(last=False)
 
 
 class _Network:
@@ -104,7 +155,28 @@ class _Network:
         targets = tf.TensorSpec((None, self._nodes), tf.int32) if self._several else rows
         block = (tf.TensorSpec((None, dim), tf.float32), targets, tf.TensorSpec((None,), tf.float32))
         compiled = tf.function(input_signature=(*block, rows), autograph=False)
-        self._train, self._test = compiled(self._train_on), compiled(self._test_on)
+        # A partial is a function of its own: of one method with many graphs TensorFlow would warn.
+        self._train, self._test = compiled(partial(self._train_on)), compiled(partial(self._test_on))
+
+    def start_again(self, head: DenseHead) -> None:
+        """Makes it what a new one for a head of this shape would be."""
+        layers = self._model.layers
+        dense = [layer for layer in layers if layer.weights]
+        for number, layer in enumerate(dense):
+            kernel, bias = layer.weights
+            kernel.assign(_start(head, number)(kernel.shape))
+            bias.assign(np.zeros(bias.shape, np.float32))
+        dropouts = [layer.seed_generator for layer in layers if hasattr(layer, "seed_generator")]
+        for number, generator in enumerate(dropouts):
+            generator.state.assign([_dropout_seed(head, number), 0])
+        for variable in self._optimizer.variables:
+            variable.assign(np.zeros(variable.shape, variable.dtype))
+        self._optimizer.learning_rate = _learning_rate(head)
+
+    @property
+    def size(self) -> int:
+        """The number of its weights."""
+        return int(self._model.count_params())
 
     def train(self, block: Block, order: NDArray[np.intp]) -> NDArray[np.float64]:
         """Trains on the rows of a block in this order, a batch at a time."""
@@ -177,10 +249,14 @@ def _over_batches(step: Callable[[Any], Any], order: Any, size: int) -> Any:  # 
 
 def _optimizer(head: DenseHead) -> Keras:
     keras = load_keras()
-    rate = LEARNING_RATES[head.optimizer] if head.learning_rate is None else head.learning_rate
+    rate = _learning_rate(head)
     if head.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=_MOMENTUM)
     return {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}[head.optimizer](rate)
+
+
+def _learning_rate(head: DenseHead) -> float:
+    return LEARNING_RATES[head.optimizer] if head.learning_rate is None else head.learning_rate
 
 
 def _note(history: dict[str, list[float]], prefix: str, sums: list[NDArray[np.float64]]) -> None:

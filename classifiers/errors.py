@@ -36,3 +36,7 @@ class SpaceMismatchError(HeadError):
 
 class HeadFileError(ClassifierError, ValueError):
     """A head file is damaged, foreign, of a newer format, or holds what is not allowed."""
+
+
+class SearchError(ClassifierError, ValueError):
+    """The nearest vectors cannot be searched for as asked."""

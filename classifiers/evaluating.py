@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,13 @@ from classifiers.schemes import Scheme
 from classifiers.splits import group_values, once
 from classifiers.suggestions import counted, listed
 from classifiers.targets import Targets, labelled
+from classifiers.values import Texts
 from store import FeatureStore
+from store.batches import iterate_batches
 from store.recipes import describe_difference
 
 _WIDEST_CONFUSION = 50
+_BLOCK = 32_768
 
 
 def evaluate_head(
@@ -40,12 +44,73 @@ def evaluate_head(
     resampled together for intervals. Each image counts once, whatever its names. The result has the same keys as
     that of `train_head`; the first row is the subset `overall`. Raises HeadError, SchemeError, SpaceMismatchError.
     """
+    return evaluated(store, saved, scheme, group).report(where)
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What a head says of m images that it was not trained on. `rows` (m,) are their numbers among all of the store.
+
+    `true` and `predicted` are codes of the head's classes (m,), or indicators (m, t); `probabilities` (m, k) if it
+    gives any. `groups` (m,): images of the same value belong together. `notes`: what was left out.
+    """
+
+    saved: SavedHead
+    scheme: Scheme
+    images: pd.DataFrame
+    rows: NDArray[np.intp]
+    true: Targets
+    predicted: Targets
+    probabilities: NDArray[np.floating[Any]] | None
+    groups: Texts | None
+    notes: list[str]
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which images are named rightly: (m,)."""
+        same = np.asarray(self.true == self.predicted)
+        return same if same.ndim == 1 else np.asarray(same.all(axis=1))
+
+    def subsets(self, where: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
+        """Which images (m,) are in each subset, by name; the first is `overall`. Raises ExpressionError."""
+        names = class_names(self.saved.classes, self.true, self.scheme.separator)
+        table = self.images.assign(**{self.scheme.name: names})
+        found = {"overall": np.ones(len(self.rows), bool)}
+        for text in where:
+            name, expression = named_subset(text)
+            if name in found:
+                raise ExpressionError(f"there are two subsets {name!r}. Give each a name of its own.")
+            found[name] = matches(expression, table)
+            if not found[name].any():
+                raise ExpressionError(
+                    f"{expression!r} holds for none of {counted(len(self.rows), 'evaluated image')}."
+                )
+        return found
+
+    def report(self, where: Sequence[str] = ()) -> dict[str, Any]:
+        """What `evaluate_head` gives."""
+        rows = [self._row(subset, chosen) for subset, chosen in self.subsets(where).items()]
+        return figures_report(self.saved, self.scheme, rows, self.notes)
+
+    def _row(self, subset: str, chosen: NDArray[np.bool_]) -> dict[str, Any]:
+        shares = None if self.probabilities is None else self.probabilities[chosen]
+        together = None if self.groups is None else self.groups[chosen]
+        classes = self.saved.classes
+        figures = evaluate_codes(self.true[chosen], self.predicted[chosen], len(classes), shares, together)
+        return figures_row(subset, figures, classes)
+
+
+def evaluated(
+    store: FeatureStore, saved: SavedHead, scheme: Scheme | None = None, group: str | None = None
+) -> Evaluated:
+    """What a head says of all labelled images that it was not trained on; see `evaluate_head`."""
     scheme = scheme or saved.scheme
     if scheme is None:
         raise SchemeError("the head was saved without its scheme: say which scheme gives the true labels.")
     space = _space_of(store, saved)
     images = store.images()
-    images = images[banked(store, space, images)].reset_index(drop=True)
+    here = np.flatnonzero(banked(store, space, images))
+    images = images.iloc[here]
     codes, notes = _true_codes(saved, scheme, images)
     trained = np.isin(_short(images), saved.train_hashes) & labelled(codes)
     rows = np.flatnonzero(labelled(codes) & ~trained)
@@ -65,28 +130,22 @@ def evaluate_head(
     if len(each) < len(rows):
         copies = counted(len(rows) - len(each), "other name")
         notes.append(f"{copies} of the same bytes left out: each image counts once.")
-    some = images.iloc[each]
-    true = codes[each]
-    predicted, probabilities = predictions(saved, store.vectors(space, some))
+    some = images.iloc[each].reset_index(drop=True)
+    predicted, probabilities = banked_predictions(saved, store, some)
     groups = None if group is None else group_values(some, group)
+    return Evaluated(saved, scheme, some, here[each], codes[each], predicted, probabilities, groups, notes)
 
-    def row(subset: str, chosen: NDArray[np.bool_]) -> dict[str, Any]:
-        shares = None if probabilities is None else probabilities[chosen]
-        together = None if groups is None else groups[chosen]
-        figures = evaluate_codes(true[chosen], predicted[chosen], len(saved.classes), shares, together)
-        return figures_row(subset, figures, saved.classes)
 
-    found = [row("overall", np.ones(len(each), bool))]
-    table = some.assign(**{scheme.name: class_names(saved.classes, true, scheme.separator)})
-    for subset in where:
-        name, expression = named_subset(subset)
-        chosen = matches(expression, table)
-        if not chosen.any():
-            raise ExpressionError(
-                f"{expression!r} holds for none of {counted(len(each), 'evaluated image')}."
-            )
-        found.append(row(name, chosen))
-    return figures_report(saved, scheme, found, notes)
+def banked_predictions(
+    saved: SavedHead, store: FeatureStore, images: pd.DataFrame
+) -> tuple[Targets, NDArray[np.floating[Any]] | None]:
+    """What `predictions` gives for the vectors of some images, of which a block at a time is in memory."""
+    blocks = [
+        predictions(saved, vectors) for _, vectors in iterate_batches(store, saved.space, images, _BLOCK)
+    ]
+    codes = np.concatenate([one for one, _ in blocks])
+    shares = [one for _, one in blocks if one is not None]
+    return codes, np.concatenate(shares) if shares else None
 
 
 def predictions(

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from classifiers.gram import Gram, inner_product, weighted_mean
 from classifiers.signs import Signs
-from classifiers.skinny import scores_of, weighted_sums
+from classifiers.skinny import shared_scores, shared_sums, weighted_sums
 from classifiers.threads import few_threads, for_shares
 
 Float = NDArray[np.float64]
@@ -31,7 +31,7 @@ _BLOCK = 1024
 _SCAN_BLOCK = 512  # its residuals at all strengths stay in the processor's cache
 _SMALLEST_GAP = 1e-12
 _SMALL = 1024
-_COLUMNS_AT_ONCE = 2048
+_FAR = 4.0  # times the squared length of a deviation
 
 
 class VectorRows(Protocol):
@@ -77,75 +77,38 @@ class Factorization:
 
         def product(starts: range) -> Float:
             total = np.zeros((targets.width, self.X.shape[1]))
-            for start in starts:
-                rows = slice(start, min(start + starts.step, len(self.X)))
-                Yc = self._centred(targets, means, rows).astype(self.X.dtype)
-                total += weighted_sums(Yc.T, self._rows(rows))
+            for rows in row_blocks(starts, len(self.X)):
+                Yc = targets.block(rows) - means
+                if not self.plain:
+                    Yc *= self.root[rows, None] ** 2
+                total += weighted_sums(Yc.T.astype(self.X.dtype), self.near(rows))
             return total
 
         with few_threads(True):
             sums = np.sum(for_shares(product, len(self.X), _SCAN_BLOCK), axis=0)
-            return np.asarray(self.basis.T @ sums.T)
+            return shared_sums(sums, self.basis).T
 
-    def gaps(self, strengths: Float) -> Float:
-        """1 - h of each row at each strength, (n, a); if `wide`, 1 - h divided by the strength.
+    def learn_gaps(self, strengths: Float) -> None:
+        """Has `gaps` of these strengths from now on. They depend on no labels, and take longest of all."""
+        new = [one for one in strengths.tolist() if one not in self.known_gaps]
+        if not new:
+            return
+        found = np.empty((len(new), len(self.X)))
 
-        There the residual too is divided by the strength, so that neither suffers from cancellation. They are
-        remembered: they depend on no labels.
+        def fill(starts: range) -> None:
+            for rows in row_blocks(starts, len(self.X)):
+                found[:, rows] = self._gaps_of(rows, np.array(new)).T
+
+        with few_threads(True):
+            for_shares(fill, len(self.X), _BLOCK)
+        self.known_gaps.update(zip(new, found, strict=True))
+
+    def gaps(self, strengths: Float, rows: Any) -> Float:  # noqa: ANN401 (as arrays are)
+        """1 - h of some rows at each strength, (m, a); if `wide`, 1 - h divided by the strength.
+
+        There the residual too is divided by the strength, so that neither suffers from cancellation.
         """
-        new = np.array([one for one in strengths.tolist() if one not in self.known_gaps])
-        if len(new):
-            found = np.concatenate([self._gaps_of(rows, new) for rows in self._slices()])
-            self.known_gaps.update(zip(new.tolist(), found.T.copy(), strict=True))
-        return np.stack([self.known_gaps[one] for one in strengths.tolist()], axis=1)
-
-    def squared_errors(self, targets: Signs, means: Float, P: Float, strengths: Float) -> Float:
-        """Mean squared leave-one-out error of each target at each strength: (a, t).
-
-        In the weighted problem each squared error counts by its row's weight, as in scikit-learn.
-        """
-        inverse = 1.0 / self.gaps(strengths) ** 2
-        total = np.zeros((len(strengths), targets.width))
-        most = max(1, _COLUMNS_AT_ONCE // len(strengths))
-        for columns, group in targets.groups(most):
-            solutions = np.concatenate(
-                [P[:, columns] / (self.values + a)[:, None] for a in strengths], axis=1
-            )
-            scan = partial(self._scan, group, means[columns], self._in_design(solutions), inverse)
-            with few_threads(True):
-                total[:, columns] = sum(for_shares(scan, len(self.X), _SCAN_BLOCK))
-        return total / len(self.X)
-
-    def _scan(
-        self, targets: Signs, means: Float, design: NDArray[Any], inverse: Float, starts: range
-    ) -> Float:
-        """The sums over blocks of rows of squared leave-one-out errors: (a, t)."""
-        total = np.zeros((inverse.shape[1], targets.width))
-        for start in starts:
-            rows = slice(start, min(start + starts.step, len(self.X)))
-            residual = self._design(rows) @ design
-            residual = residual.reshape(len(residual), *total.shape)
-            if not self.wide:
-                Yc = self._centred(targets, means, rows).astype(residual.dtype)
-                np.subtract(Yc[:, None], residual, out=residual)
-            np.square(residual, out=residual)
-            total += np.einsum("na,nat->at", inverse[rows].astype(residual.dtype), residual)
-        return total
-
-    def left_out(
-        self, targets: Signs, means: Float, P: Float, strengths: Float, rows: NDArray[np.intp]
-    ) -> Iterator[Float]:
-        """Leave-one-out predictions of the given rows, target j at strength strengths[j], in blocks (m, t)."""
-        distinct, which = np.unique(strengths, return_inverse=True)
-        design = self._in_design(P / (self.values[:, None] + strengths[None, :]))
-        gaps = self.gaps(distinct)
-        for start in range(0, len(rows), _BLOCK):
-            some = rows[start : start + _BLOCK]
-            Yc = self._centred(targets, means, some)
-            fitted = (self.basis[some] if self.wide else self._rows(some)) @ design
-            residual = fitted if self.wide else Yc - fitted
-            errors = residual / gaps[some][:, which]
-            yield (Yc - errors) / self.root[some, None] + means
+        return np.stack([self.known_gaps[one][rows] for one in strengths.tolist()], axis=1)
 
     def coefficients(self, P: Float, means: Float, strengths: Float) -> tuple[Float, Float]:
         """Coefficients (t, d) and intercepts (t,), target j at strength strengths[j]."""
@@ -157,7 +120,8 @@ class Factorization:
 
         If `wide` the columns of the basis are rows' ones, so that weights are those of X' basis.
         """
-        solution = self.basis @ W
+        with few_threads(True):
+            solution = shared_scores(W.T, self.basis).T
         if not self.wide:
             return solution
         weights = np.zeros((self.X.shape[1], solution.shape[1]))
@@ -165,24 +129,20 @@ class Factorization:
             weights += self._rows(rows, np.float64).T @ solution[rows]
         return weights
 
-    def rotated(self, X: VectorRows | None = None) -> NDArray[Any]:
-        """Centred rows in the eigenbasis and a last column of ones, (n, r + 1) in their dtype; not weighted.
-
-        X: other rows than the factorization's own.
-        """
-        rows = self.X if X is None else X
-        turned = np.ones((len(rows), len(self.values) + 1), rows.dtype)
+    def rotated(self) -> NDArray[Any]:
+        """Centred rows in the eigenbasis, (n, r) in their dtype; not weighted."""
+        turned = np.empty((len(self.X), len(self.values)), self.X.dtype)
         if self.wide:
-            basis = (self.in_dimensions(np.eye(len(self.values))) * self._by_deviation).astype(rows.dtype)
+            basis = (self.in_dimensions(np.eye(len(self.values))) * self._by_deviation).astype(self.X.dtype)
         else:
             basis = self.narrow()
-        mean = self.mean.astype(rows.dtype)
-        for some in _slices(len(rows)):
-            turned[some, :-1] = (rows[some] - mean) @ basis
+        mean = self.mean.astype(self.X.dtype)
+        for some in self._slices():
+            np.matmul(self.X[some] - mean, basis, out=turned[some])
         return turned
 
     def unrotated(self, W: Float) -> tuple[Float, Float]:
-        """Weights (t, r + 1) of the columns of `rotated` as coefficients (t, d) and intercepts (t,)."""
+        """Weights (t, r + 1) of the columns of `rotated`, intercepts last, as coefficients (t, d) and intercepts."""
         inner = W[:, :-1].T
         coefficients = self.in_dimensions(self._by_deviation[:, None] * inner if self.wide else inner)
         return coefficients.T, W[:, -1] - self.mean @ coefficients
@@ -196,14 +156,14 @@ class Factorization:
         return inverse
 
     def _slices(self) -> Iterator[slice]:
-        return _slices(len(self.X))
+        return row_blocks(range(0, len(self.X), _BLOCK), len(self.X))
 
     def _rows(self, rows: Any, dtype: Any = None) -> NDArray[Any]:  # noqa: ANN401 (as arrays are)
         """Weighted centred rows, in their own precision or in `dtype`."""
         some = self.X[rows]
         dtype = dtype or some.dtype
         block: NDArray[Any] = np.subtract(some, self.mean.astype(dtype, copy=False), dtype=dtype)
-        if not self._plain:
+        if not self.plain:
             block *= self.root[rows, None]
         return block
 
@@ -221,28 +181,35 @@ class Factorization:
         return self.narrow() if rows >= 4 * dim else self.basis
 
     @cached_property
-    def _plain(self) -> bool:
+    def plain(self) -> bool:
+        """Whether all rows weigh 1."""
         return bool((self.root == 1).all())
+
+    @cached_property
+    def far(self) -> bool:
+        """Whether the mean is long beside the deviations from it.
+
+        If not it may be taken from products with the rows, rather than from each row, and float32 loses nothing.
+        """
+        trace = float(self.values.sum())
+        return float(self.mean @ self.mean) * float(self.root @ self.root) > _FAR * trace
+
+    def near(self, rows: Any) -> NDArray[Any]:  # noqa: ANN401 (as arrays are)
+        """Rows as they are; centred ones if the mean is far."""
+        some = self.X[rows]
+        return some - self.mean.astype(some.dtype) if self.far else some
 
     def _centred(self, targets: Signs, means: Float, rows: Any) -> Float:  # noqa: ANN401 (as arrays are)
         return (targets.block(rows) - means) * self.root[rows, None]
 
-    def _in_design(self, solutions: Float) -> NDArray[Any]:
-        """Solutions (r, t) in the eigenbasis as what the rows of `_design` are multiplied by."""
-        if self.wide:
-            return solutions.astype(self.X.dtype)
-        dtype = self.X.dtype
-        return scores_of(solutions.astype(dtype).T, self.narrow()).T
-
-    def _design(self, rows: slice) -> NDArray[Any]:
-        return self.narrow()[rows] if self.wide else self._rows(rows)
-
     def _gaps_of(self, rows: slice, strengths: Float) -> Float:
-        scores = self.basis[rows] if self.wide else self._rows(rows, self._basis.dtype) @ self._basis
         inverse = 1.0 / (self.values[:, None] + strengths[None, :])
-        sums = scores**2 @ inverse.astype(scores.dtype)
         if self.wide:
+            sums = self.basis[rows] ** 2 @ inverse
             return np.asarray(np.maximum(sums, _SMALLEST_GAP / strengths[None, :]))
+        scores = self._rows(rows, self._basis.dtype) @ self._basis
+        np.square(scores, out=scores)
+        sums = scores @ inverse.astype(scores.dtype)
         offset = self.root[rows] ** 2 / (self.root @ self.root) if self.intercept else np.zeros(len(sums))
         return np.asarray(np.maximum(1.0 - offset[:, None] - sums, _SMALLEST_GAP))
 
@@ -288,5 +255,6 @@ def _outer(X: VectorRows, mean: Float, root: Float) -> Float:
     return product
 
 
-def _slices(rows: int, size: int = _BLOCK) -> Iterator[slice]:
-    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+def row_blocks(starts: range, rows: int) -> Iterator[slice]:
+    """The rows that begin at the given starts, each up to the next."""
+    return (slice(start, min(start + starts.step, rows)) for start in starts)

@@ -51,9 +51,13 @@ def weighted_mean(X: Any, root: Float) -> Float:  # noqa: ANN401 (an array, or w
 
 def inner_product(X: Any, mean: Float, root: Float) -> Float:  # noqa: ANN401 (an array, or what reads like one)
     """X'X (d, d) of centred rows multiplied by `root` (n,)."""
-    product = np.zeros((X.shape[1], X.shape[1]))
+    from scipy.linalg.blas import dsyrk  # costs a third of a second to import
+
+    product = np.zeros((X.shape[1], X.shape[1]), order="F")
+    plain = bool((root == 1).all())
     for start in range(0, len(X), _BLOCK):
         block = np.subtract(X[start : start + _BLOCK], mean, dtype=np.float64)
-        block *= root[start : start + _BLOCK, None]
-        product += block.T @ block
-    return product
+        if not plain:
+            block *= root[start : start + _BLOCK, None]
+        product = dsyrk(1.0, block.T, beta=1.0, c=product, overwrite_c=1)  # in place, its upper triangle
+    return np.asarray(np.triu(product) + np.triu(product, 1).T)

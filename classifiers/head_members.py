@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from classifiers.arrays import npy_array, npy_bytes
 from classifiers.dense import DenseHead
@@ -24,6 +25,8 @@ _STATE = {
     "logistic": ("C_", "n_iter_", "converged_"),
     "dense": ("history_",),
 }
+# What a head has only where its strength was chosen, or a file only since it is written.
+_MORE_STATE = {"logistic": ("gap_", "Cs_", "losses_", "accuracies_")}
 
 
 def estimator_members(estimator: Estimator) -> tuple[str, dict[str, bytes]]:
@@ -48,7 +51,7 @@ def describe_estimator(estimator: Estimator, kind: str) -> dict[str, Any]:
     return {
         **several,
         "parameters": [[k, _plain(v)] for k, v in sorted(estimator.get_params().items())] if own else [],
-        "state": {name: _plain(getattr(estimator, name)) for name in _STATE.get(kind, ())},
+        "state": {name: _plain(getattr(estimator, name)) for name in _state(kind, vars(estimator))},
         "estimator_classes": np.asarray(estimator.classes_).tolist(),
     }
 
@@ -75,7 +78,8 @@ def read_estimator(description: Mapping[str, Any], members: Mapping[str, bytes])
         arrays = _dense_layers(members, len(classes), one_score)
     else:
         arrays = _linear(members, 1 if one_score else len(classes))
-    state = {name: _state_value(description["state"][name], name) for name in _STATE[kind]}
+    kept = description["state"]
+    state = {name: _state_value(kept[name], name) for name in _state(kind, kept)}
     temperature: Any = state.get("temperature_", 0.0)
     if np.shape(temperature) != ((2, len(classes)) if several and kind == "ridge" else ()):
         raise ValueError("its temperature does not fit its classes")
@@ -85,6 +89,11 @@ def read_estimator(description: Mapping[str, Any], members: Mapping[str, bytes])
     for name, value in {**state, **arrays, **common}.items():
         setattr(estimator, name, value)
     return estimator
+
+
+def _state(kind: str, known: Container[str]) -> list[str]:
+    """The names of what is learned besides arrays; those that not all have as far as they are known."""
+    return [*_STATE.get(kind, ()), *(name for name in _MORE_STATE.get(kind, ()) if name in known)]
 
 
 def _linear(members: Mapping[str, bytes], scores: int) -> dict[str, Any]:
@@ -134,13 +143,15 @@ def _parameter(value: object) -> object:
 
 def _state_value(value: object, name: str) -> object:
     checks: dict[str, Callable[[Any], object]] = {
-        "alpha_": float,
-        "C_": float,
-        "temperature_": lambda one: np.array(one, np.float64) if isinstance(one, list) else float(one),
+        **dict.fromkeys(("alpha_", "C_", "gap_"), float),
+        **dict.fromkeys(("alphas_", "errors_", "Cs_", "losses_", "accuracies_"), _floats),
+        "temperature_": lambda one: _floats(one) if isinstance(one, list) else float(one),
         "converged_": bool,
-        "alphas_": lambda one: np.array(one, np.float64),
-        "errors_": lambda one: np.array(one, np.float64),
         "n_iter_": lambda one: np.array(one, np.int64),
         "history_": lambda one: {str(key): [float(x) for x in values] for key, values in one["pairs"]},
     }
     return checks[name](value)
+
+
+def _floats(value: object) -> NDArray[np.float64]:
+    return np.array(value, np.float64)

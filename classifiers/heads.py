@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from classifiers.errors import HeadError, SpaceMismatchError
-from classifiers.suggestions import counted
+from classifiers.input_checks import (
+    refuse_non_finite,
+    refuse_one_class,
+    refuse_other_than_vectors,
+    refuse_wrong_labels,
+    refuse_wrong_scale,
+)
 from store.recipes import describe_difference
-
-_BLOCK = 65_536
 
 
 class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -32,7 +34,10 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The most likely class of each row, (n,); of several labels which ones it has, (n, t) of 0 and 1."""
-        scores = self.decision_function(X)
+        return self.named_by(self.decision_function(X))
+
+    def named_by(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """What `predict` makes of the scores that `decision_function` gives."""
         if self.multilabel_:
             return (scores > 0).astype(np.intp)
         codes = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
@@ -55,13 +60,9 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         An indicator matrix y, where the head takes one, comes back as (n, t) bool. Raises HeadError with a
         sentence for whatever a head cannot be fitted on.
         """
-        space, recipe = getattr(X, "space", None), getattr(X, "recipe", None)
-        indicator = y if y is not None and self._several_labels and _is_indicator(y) else None
-        vectors, labels = self._checked_rows(
-            X, y if indicator is None else np.zeros(len(np.asarray(indicator)))
-        )
-        self.space_, self.recipe_ = space, recipe
-        return vectors, self._set_classes(labels if indicator is None else indicator)
+        vectors, labels = self._checked_rows(X, y)
+        self.space_, self.recipe_ = getattr(X, "space", None), getattr(X, "recipe", None)
+        return vectors, self._set_classes(labels)
 
     def _checked_labels_like(self, first: Head, y: ArrayLike) -> NDArray[Any]:
         """Codes of other labels of the rows that `first` has been given, without looking at those again."""
@@ -70,10 +71,9 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
                 setattr(self, name, getattr(first, name))
         if self._several_labels and _is_indicator(y):
             return self._set_classes(y)
-        _refuse_missing_labels(y)
+        refuse_wrong_labels(y, np.size(y))
         try:
             labels = column_or_1d(y, warn=True)
-            check_classification_targets(labels)
         except ValueError as error:
             raise HeadError(str(error)) from error
         return self._set_classes(labels)
@@ -87,40 +87,46 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             self.classes_ = np.arange(found.shape[1])
             return found.astype(bool)
         self.classes_, codes = np.unique(found, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise HeadError(
-                f"all {counted(len(found), 'label')} are of one class, {str(self.classes_[0])!r}; two are needed."
-            )
+        refuse_one_class(self.classes_, len(found))
         return codes
 
     def _checked_rows(
         self, X: ArrayLike, y: ArrayLike | None, first: bool = True
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Vectors (n, d) and labels (n,), of any number of classes; sets `n_features_in_` if they are the first."""
+        """Vectors (n, d) and labels (n,), of any number of classes, or an indicator (n, t) where the head takes one.
+
+        Sets `n_features_in_` if they are the first.
+        """
         if y is None:
             raise HeadError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        _refuse_missing_labels(y)
+        refuse_wrong_labels(y, len(refuse_other_than_vectors(X)))
+        several = self._several_labels and _is_indicator(y)
         try:
             vectors, labels = validate_data(
-                self, X, y, dtype=[np.float64, np.float32], reset=first, ensure_all_finite=False
+                self,
+                X,
+                np.zeros(len(np.asarray(y))) if several else y,
+                dtype=[np.float64, np.float32],
+                reset=first,
+                ensure_all_finite=False,
             )
-            check_classification_targets(labels)
         except ValueError as error:
             raise HeadError(str(error)) from error
-        _refuse_non_finite(vectors)
-        return vectors, labels
+        refuse_wrong_scale(vectors)
+        return vectors, np.asarray(y) if several else labels
 
     def _checked(self, X: ArrayLike) -> NDArray[Any]:
         """Vectors (n, d) to predict on. Raises HeadError, or SpaceMismatchError for another recipe's."""
         check_is_fitted(self)
         check_space(self.space_, self.recipe_, X)
+        refuse_other_than_vectors(X)
         try:
             checked: NDArray[Any] = validate_data(
                 self, X, dtype=[np.float64, np.float32], reset=False, ensure_all_finite=False
             )
         except ValueError as error:
             raise HeadError(str(error)) from error
-        _refuse_non_finite(checked)
+        refuse_non_finite(checked)
         return checked
 
 
@@ -194,27 +200,3 @@ def _refuse_other_than_0_and_1(indicator: NDArray[Any]) -> None:
             f"a matrix of labels has 1 where a row has the label and 0 where not; row {row} has "
             f"{indicator[row, column]} for label {column}. Leave rows of unknown labels out of X and y."
         )
-
-
-def _refuse_missing_labels(y: ArrayLike) -> None:
-    missing = np.asarray(pd.isna(y if isinstance(y, pd.Series | pd.Index) else np.asarray(y)))
-    if missing.ndim and missing.any():
-        raise HeadError(
-            f"the labels of {missing.sum():,} of {counted(len(missing), 'row')} are missing (NaN or None; the first is "
-            f"row {missing.argmax()}). Leave these rows out of X and y."
-        )
-
-
-def _refuse_non_finite(X: NDArray[Any]) -> None:
-    """Raises HeadError if a row of X is not finite; looks at blocks, to need little memory."""
-    for start in range(0, len(X), _BLOCK):
-        block = X[start : start + _BLOCK]
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(block.sum()):  # several times as quick as to look at each value
-                continue
-        finite = np.isfinite(block).all(axis=1)
-        if not finite.all():
-            raise HeadError(
-                f"X has NaN or infinity values, the first in row {start + int((~finite).argmax())} of {len(X):,}. "
-                "Leave such rows out; `embank verify` finds them in a store."
-            )

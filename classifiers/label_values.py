@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Set
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from classifiers.errors import SchemeError
+from classifiers.suggestions import counted
 from classifiers.targets import Targets, labelled
 from classifiers.values import Texts, given
 
@@ -48,13 +50,18 @@ class Values:
         matches = [None if text is None else pattern.search(text) for text in self.texts]
         return Values.of_texts(np.array([(match[1] or None) if match else None for match in matches], object))
 
-    def without(self, dropped: NDArray[np.bool_]) -> Values:
-        """Some of the values (m,) left out; an image that loses its last one is not labelled."""
-        if not dropped.any():
+    def without(self, dropped: Set[str]) -> Values:
+        """Some of the values left out; an image that loses its last one is not labelled."""
+        if not dropped:
             return self
-        texts = self.texts.copy()
-        texts[dropped] = None
-        return Values(self.rows, texts, self.known & ~(self._with_text(self.texts) & ~self._with_text(texts)))
+        kept = [None if text in dropped else text for text in self.texts]
+        return self.renamed(np.array(kept, object))
+
+    def renamed(self, texts: Texts) -> Values:
+        """Other texts (m,) in place of these; an image that loses its last one is not labelled."""
+        return replace(
+            self, texts=texts, known=self.known & ~(self._with_text(self.texts) & ~self._with_text(texts))
+        )
 
     def among(self, images: NDArray[np.bool_]) -> Values:
         """Only the images (n,) that are chosen keep their labels."""
@@ -91,3 +98,17 @@ class Values:
         has = np.zeros(len(self.known), bool)
         has[self.rows[[text is not None for text in texts]]] = True
         return has
+
+
+def label_pattern(regex: str, name: str) -> re.Pattern[str]:
+    """The pattern of a scheme's regular expression. Raises SchemeError unless it has one group, the label."""
+    try:
+        pattern = re.compile(regex)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise SchemeError(f"scheme {name!r}: cannot read the regex {regex!r}: {error}.") from error
+    if pattern.groups != 1:
+        raise SchemeError(
+            f"scheme {name!r}: the regex {regex!r} has {counted(pattern.groups, 'group')}; "
+            "put brackets around the one part that is the label."
+        )
+    return pattern

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.skinny import scores_of, weighted_sums
+from classifiers.skinny import scores_of, shared_scores, shared_sums, weighted_sums
 from classifiers.threads import for_shares
 
 Float = NDArray[np.float64]
 _BLOCK_SCORES = 1 << 19
-_BLOCK_NUMBERS = 1 << 20
+_BLOCK_NUMBERS = 1 << 19
 _LARGEST_BLOCK = 8192
 
 
@@ -40,14 +40,15 @@ class Problems:
 
 @dataclass(frozen=True)
 class Objective:
-    """The objectives of `problems` on the rows Z (n, r + 1), whose last column is 1.
+    """The objectives of `problems` on the rows Z (n, r), centred or after `mean` (r,) has been taken from them.
 
-    basis: (r, r) orthonormal, or None; the weights are then those of the products of Z's columns but the last with
-    it. side_by_side: whether to share the rows among the processors.
+    basis: (r, r) orthonormal, or None; the weights are then those of the products of centred rows with it.
+    side_by_side: whether to share the rows among the processors.
     """
 
     Z: NDArray[Any]
     problems: Problems
+    mean: Float | None = None
     basis: NDArray[Any] | None = None
     side_by_side: bool = False
 
@@ -68,9 +69,7 @@ class Objective:
         else:
             sums = [self._sums(weights, range(0, len(self.Z), size))]
         value, flat, curvature = (sum(parts[1:], start=parts[0]) for parts in zip(*sums, strict=True))
-        if self.basis is not None:
-            flat[:, :-1] = flat[:, :-1] @ self.basis
-        gradient = flat.reshape(q, k, width)
+        gradient = self._in_basis(flat).reshape(q, k, width)
         penalties = self.problems.penalties
         gradient[..., :-1] += penalties.astype(x.dtype)[:, None, None] * x[..., :-1]
         value = value + 0.5 * penalties * inner_products(x[..., :-1], x[..., :-1])
@@ -80,44 +79,61 @@ class Objective:
     def held_out(self, coef: NDArray[Any]) -> tuple[Float, Float]:
         """The summed log-losses (q,) of solutions (q, k, r + 1) on rows that have a weight, and the weights of hits."""
         q, k, width = coef.shape
-        flat = self._in_dimensions(coef.astype(self.Z.dtype)).reshape(q * k, width)
+        weights = self._in_dimensions(coef.astype(self.Z.dtype))
         losses, hits = np.zeros(q), np.zeros(q)
         size = _block_rows(q * k, width)
         for start in range(0, len(self.Z), size):
             rows = slice(start, start + size)
-            block, codes = self.Z[rows], self.problems.codes[:, rows]
-            scores = (flat @ block.T).reshape(q, k, len(block))
-            weights = np.ones_like(codes) if self.problems.weights is None else self.problems.weights[:, rows]
+            codes = self.problems.codes[:, rows]
+            scores = _scores(weights, self.Z[rows]).reshape(q, k, -1)
+            shares = np.ones_like(codes) if self.problems.weights is None else self.problems.weights[:, rows]
             best = scores[:, 0] > 0 if k == 1 else scores.argmax(axis=1)
-            hits += ((best == codes) * weights).sum(axis=1)
-            losses += _losses(scores, codes, weights)[0]
+            hits += ((best == codes) * shares).sum(axis=1)
+            losses += _losses(scores, codes, shares)[0]
         return losses, hits
 
     def _in_dimensions(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Weights (q, k, r + 1) of the basis's columns as weights of the dimensions that Z has."""
-        if self.basis is None:
-            return x
-        q, k, width = x.shape
-        turned = x.copy()
-        turned[..., :-1] = (x[..., :-1].reshape(q * k, width - 1) @ self.basis.T).reshape(q, k, width - 1)
-        return turned
+        """Weights and intercepts (q, k, r + 1) for centred rows as those (q · k, r + 1) for the rows of Z."""
+        flat = x.reshape(-1, x.shape[2]).copy()
+        if self.basis is not None:
+            flat[:, :-1] = shared_scores(flat[:, :-1], self.basis)
+        if self.mean is not None:
+            flat[:, -1] -= flat[:, :-1] @ self.mean
+        return flat
 
-    def _sums(self, x: NDArray[Any], starts: range) -> tuple[Float, NDArray[Any], Float]:
+    def _in_basis(self, flat: NDArray[Any]) -> NDArray[Any]:
+        """Gradients by what `_in_dimensions` gives as gradients by what it takes, (q · k, r + 1)."""
+        if self.mean is not None:
+            flat[:, :-1] -= flat[:, -1:] * self.mean.astype(flat.dtype)
+        if self.basis is not None:
+            flat[:, :-1] = shared_sums(flat[:, :-1], self.basis)
+        return flat
+
+    def _sums(self, flat: NDArray[Any], starts: range) -> tuple[Float, NDArray[Any], Float]:
         """The sums over blocks of rows of losses (q,), of gradients (q · k, r + 1), and of p (1 - p) (q, k)."""
-        q, k, width = x.shape
-        flat = x.reshape(q * k, width)
+        q = len(self.problems)
+        k = len(flat) // q
         value, curvature = np.zeros(q), np.zeros((q, k))
-        gradient = np.zeros((q * k, width), x.dtype)
+        gradient = np.zeros_like(flat)
         for start in starts:
             rows = slice(start, start + starts.step)
-            block = self.Z[rows].astype(x.dtype, copy=False)
-            scores = scores_of(flat, block).reshape(q, k, len(block))
+            block = self.Z[rows].astype(flat.dtype, copy=False)
+            scores = _scores(flat, block).reshape(q, k, len(block))
             weights = None if self.problems.weights is None else self.problems.weights[:, rows]
             losses, residual, bend = _losses(scores, self.problems.codes[:, rows], weights)
             value += losses
             curvature += bend
-            gradient += weighted_sums(residual.reshape(q * k, len(block)), block)
+            errors = residual.reshape(q * k, len(block))
+            gradient[:, :-1] += weighted_sums(errors, block)
+            gradient[:, -1] += errors.sum(axis=1)
         return value, gradient, curvature
+
+
+def _scores(flat: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    """The scores (m, n) of rows (n, r), given weights and intercepts (m, r + 1)."""
+    scores = scores_of(np.ascontiguousarray(flat[:, :-1]), rows)
+    scores += flat[:, -1:]
+    return scores
 
 
 def _losses(
@@ -130,22 +146,27 @@ def _losses(
         small = np.exp(-np.abs(margins))
         loss = np.log1p(small) - np.minimum(margins, 0)
         wrong = np.where(margins >= 0, small, 1) / (1 + small)
-        bent = (wrong * (1 - wrong))[:, None]
         residual = (-signs * wrong)[:, None]
+        bent = wrong * (1 - wrong)
+        if weights is not None:
+            bent *= weights
+        bend = bent.sum(axis=1, dtype=np.float64)[:, None]
     else:
-        own = codes[:, None, :].astype(np.intp)
+        q, k, rows = scores.shape
+        own = (np.arange(q)[:, None] * k + codes) * rows + np.arange(rows)
         scores -= scores.max(axis=1, keepdims=True)
-        true = np.take_along_axis(scores, own, axis=1)[:, 0]
+        true = scores.reshape(-1)[own]
         residual = np.exp(scores, out=scores)
         total = residual.sum(axis=1)
         loss = np.log(total) - true
-        residual /= total[:, None]
-        bent = residual * (1 - residual)
-        np.put_along_axis(residual, own, np.take_along_axis(residual, own, axis=1) - 1, axis=1)
+        residual *= (1 / total)[:, None]
+        bent = residual if weights is None else residual * weights[:, None]
+        bend = bent.sum(axis=2, dtype=np.float64) - np.einsum("qkn,qkn->qk", bent, residual)
+        residual.reshape(-1)[own] -= 1
     if weights is not None:
-        loss, bent = loss * weights, bent * weights[:, None]
+        loss *= weights
         residual *= weights[:, None]
-    return loss.sum(axis=1, dtype=np.float64), residual, bent.sum(axis=2, dtype=np.float64)
+    return loss.sum(axis=1, dtype=np.float64), residual, bend
 
 
 def _block_rows(columns: int, width: int) -> int:

@@ -51,16 +51,27 @@ class Pair:
 def paired(results: Sequence[Result], groups: NDArray[Any] | None = None) -> tuple[Pair, ...]:
     """The most accurate result of each scheme (the first of equals) against each of the others.
 
-    `groups` (all images,): images of the same value are resampled together.
+    Of several numbers of training images the largest of each head and space stands for it. `groups` (all images,):
+    images of the same value are resampled together.
     """
     schemes: dict[str, list[Result]] = {}
-    for result in results:
+    for result in _largest(results):
         schemes.setdefault(result.scheme, []).append(result)
     pairs: list[Pair] = []
     for members in schemes.values():
         best = max(members, key=lambda one: one.figures.accuracy)
         pairs += [_pair(best, other, groups) for other in members if other is not best]
     return tuple(pairs)
+
+
+def _largest(results: Sequence[Result]) -> list[Result]:
+    """Of each scheme, head and space the result with the most training images."""
+    found: dict[tuple[str, str, str], Result] = {}
+    for one in results:
+        key = (one.scheme, one.head, one.space)
+        if key not in found or one.n_train > found[key].n_train:
+            found[key] = one
+    return list(found.values())
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -78,33 +89,38 @@ def difference_interval(
     clusters = Clusters.of(len(first), groups)
     sums = clusters.sums(first.astype(np.float64) - second)
 
+    # In the precision of the weights: whole numbers, so that nothing is rounded but in the largest sums.
+    both = np.stack([sums, clusters.sizes]).astype(np.float32)
+
     def difference(weights: NDArray[np.float32]) -> dict[str, Float]:
-        return {"difference": sums @ weights / (clusters.sizes @ weights)}
+        found, rows = both @ weights
+        return {"difference": (found / rows).astype(np.float64)}
 
     return clusters.bootstrap(difference).get("difference")
 
 
+def compared(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], groups: NDArray[Any] | None = None
+) -> dict[str, Any]:
+    """What a `Pair` says of two heads that are right on these of the same images, both (n,): its fields from `n` on.
+
+    `groups` (n,): images of the same value are resampled together.
+    """
+    n = len(first)
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    low, high = (difference_interval(first, second, groups) if n else None) or (None, None)
+    return {
+        "n": n,
+        "difference": (only_first - only_second) / max(1, n),
+        "low": low,
+        "high": high,
+        "only_first": only_first,
+        "only_second": only_second,
+        "p_value": mcnemar(only_first, only_second),
+    }
+
+
 def _pair(best: Result, other: Result, groups: NDArray[Any] | None) -> Pair:
     rows, here, there = np.intersect1d(best.test, other.test, assume_unique=True, return_indices=True)
-    first, second = best.right[here], other.right[there]
-    low, high = None, None
-    if len(rows):
-        low, high = difference_interval(first, second, None if groups is None else groups[rows]) or (
-            None,
-            None,
-        )
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    return Pair(
-        best.scheme,
-        best.head,
-        best.space,
-        other.head,
-        other.space,
-        len(rows),
-        (only_first - only_second) / max(1, len(rows)),
-        low,
-        high,
-        only_first,
-        only_second,
-        mcnemar(only_first, only_second),
-    )
+    found = compared(best.right[here], other.right[there], None if groups is None else groups[rows])
+    return Pair(best.scheme, best.head, best.space, other.head, other.space, **found)

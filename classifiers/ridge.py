@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,10 +12,12 @@ from classifiers.errors import HeadError
 from classifiers.factor_cache import KeptFactors
 from classifiers.factorization import Factorization, Float, VectorRows, factorize
 from classifiers.heads import Head, LinearHead
+from classifiers.leave_one_out import left_out, squared_errors
+from classifiers.row_weights import ClassWeight, refuse_class_weight, row_weights, sample_weights
 from classifiers.signs import Signs
 from classifiers.temperature import fit_platt, fit_temperature
+from classifiers.threads import few_threads
 
-ClassWeight = Literal["balanced"] | dict[Any, float] | None
 # Times the mean eigenvalue of the centred vectors, so that the grid fits vectors of any scale and number.
 DEFAULT_GRID = np.logspace(-3, 3, 13)
 _TEMPERATURE_ROWS = 2048
@@ -28,8 +30,9 @@ class RidgeHead(LinearHead):
 
     The same classifier as scikit-learn's RidgeClassifierCV: the strength is the one of `alphas` with the least
     mean squared leave-one-out error. By default `alphas` is a grid around the vectors' own scale, 1e-3 to 1e3
-    times the mean eigenvalue of X'X. `alpha` fixes the strength instead. `class_weight` is None, 'balanced'
-    or a dict by class.
+    times the mean eigenvalue of X'X; rows that are alone in their class are not counted then, and where fewer than
+    two classes have several rows it is once the mean eigenvalue. `alpha` fixes the strength instead. `class_weight`
+    is None, 'balanced' or a dict by class.
 
     `predict_proba` is the softmax of the scores times `temperature_`, which is fitted to the leave-one-out
     scores (Guo et al. 2017, "On calibration of modern neural networks").
@@ -55,11 +58,12 @@ class RidgeHead(LinearHead):
         self.class_weight = class_weight
         self.fit_intercept = fit_intercept
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fits on (n, d) vectors and (n,) labels, or (n, t) of 0 and 1. Raises HeadError."""
-        vectors, codes = self._checked_training(X, y)
-        _given_strengths(self)
-        solve_ridges(factorize(vectors, _row_weights(self, codes), self.fit_intercept), [self], [codes])
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Fits on (n, d) vectors and (n,) labels, or (n, t) of 0 and 1, and weights (n,) of the rows from 0 up.
+
+        Weights multiply those of `class_weight`. Raises HeadError.
+        """
+        fit_ridge_heads([self], X, [y], weights=[sample_weight])
         return self
 
     def learn_labels(self, y: ArrayLike, X: VectorRows) -> NDArray[Any]:
@@ -71,29 +75,69 @@ class RidgeHead(LinearHead):
 
 
 def fit_ridge_heads(
-    heads: Sequence[RidgeHead], X: ArrayLike, ys: Sequence[ArrayLike], kept: KeptFactors | None = None
+    heads: Sequence[RidgeHead],
+    X: ArrayLike,
+    ys: Sequence[ArrayLike],
+    kept: KeptFactors | None = None,
+    weights: Sequence[ArrayLike | None] | None = None,
 ) -> None:
-    """Fits heads[i] on all rows of X and ys[i], with one factorization for those without class weights.
+    """Fits heads[i] on all rows of X and ys[i]; rows of the same weights share a factorization.
 
-    kept: where the factorization of X is kept.
+    kept: where the factorization of X is kept. weights: (n,) of the rows for each head, or None. Raises HeadError.
     """
-    vectors, codes = checked_together(heads, X, ys)
-    shared: dict[bool, list[int]] = {}
-    for index, head in enumerate(heads):
-        _given_strengths(head)
-        if head.class_weight is None:
-            shared.setdefault(bool(head.fit_intercept), []).append(index)
-        else:
-            factor = factorize(vectors, _row_weights(head, codes[index]), head.fit_intercept)
-            solve_ridges(factor, [head], [codes[index]])
-    for intercept, indices in shared.items():
-        factor = (
-            factorize(vectors, None, intercept) if kept is None else kept.factorization(vectors, intercept)
-        )
+    with few_threads(True):
+        vectors, codes = checked_together(heads, X, ys)
+    given = weights or [None] * len(heads)
+    for weighed, indices in by_weights(heads, codes, given, len(vectors)):
+        members, labels = [heads[i] for i in indices], [codes[i] for i in indices]
+        if weighed is not None:
+            rows: Any = slice(None) if weighed.all() else weighed > 0
+            factor = factorize(vectors[rows], weighed[rows], members[0].fit_intercept)
+            solve_ridges(factor, members, [one[rows] for one in labels])
+            continue
+        if kept is None:
+            solve_ridges(factorize(vectors, None, members[0].fit_intercept), members, labels)
+            continue
+        factor = kept.factorization(vectors, bool(members[0].fit_intercept))
         known = len(factor.known_gaps)
-        solve_ridges(factor, [heads[i] for i in indices], [codes[i] for i in indices])
-        if kept is not None:
-            kept.keep(factor, known)
+        solve_ridges(factor, members, labels)
+        kept.keep(factor, known)
+
+
+def by_weights(
+    heads: Sequence[RidgeHead],
+    codes: Sequence[NDArray[Any]],
+    given: Sequence[ArrayLike | None],
+    rows: int,
+) -> Iterator[tuple[Float | None, list[int]]]:
+    """Weights (n,) of rows, None if all are 1, and the numbers of the heads that share them and `fit_intercept`.
+
+    Raises HeadError.
+    """
+    groups: dict[tuple[bool, bytes], tuple[Float | None, list[int]]] = {}
+    for index, (head, one, sample) in enumerate(zip(heads, codes, given, strict=True)):
+        _given_strengths(head)
+        refuse_class_weight(head)
+        weights = None
+        if sample is not None or head.class_weight is not None:
+            weights = sample_weights(sample, rows)
+            if head.class_weight is not None:
+                weights = weights * row_weights(head.class_weight, head.classes_, one)
+        key = bool(head.fit_intercept), b"" if weights is None else weights.tobytes()
+        groups.setdefault(key, (weights, []))[1].append(index)
+    yield from groups.values()
+
+
+def leave_one_out_strengths(
+    factor: Factorization, codes: Sequence[NDArray[Any]], classes: Sequence[int]
+) -> list[float]:
+    """The strengths that ridges with the default grid would choose for label vectors of so many classes or labels."""
+    heads = [RidgeHead() for _ in codes]
+    for batch in _batches(classes, len(factor.values)):
+        targets = Signs.of(codes[batch], classes[batch])
+        means = factor.means(targets)
+        _choose_strengths(factor, heads[batch], codes[batch], targets, means, factor.project(targets, means))
+    return [head.alpha_ for head in heads]
 
 
 def checked_together(
@@ -118,8 +162,9 @@ def _batches(widths: Sequence[int], rank: int) -> Iterator[slice]:
 
 def solve_ridges(factor: Factorization, heads: Sequence[RidgeHead], codes: Sequence[NDArray[Any]]) -> None:
     """Chooses strengths and sets what heads learn; their labels are checked, and of the rows of the factorization."""
-    for batch in _batches([len(head.classes_) for head in heads], len(factor.values)):
-        _solve(factor, heads[batch], codes[batch])
+    with few_threads(True):
+        for batch in _batches([len(head.classes_) for head in heads], len(factor.values)):
+            _solve(factor, heads[batch], codes[batch])
 
 
 def _solve(factor: Factorization, heads: Sequence[RidgeHead], codes: Sequence[NDArray[Any]]) -> None:
@@ -127,19 +172,19 @@ def _solve(factor: Factorization, heads: Sequence[RidgeHead], codes: Sequence[ND
     columns = targets.slices()
     means = factor.means(targets)
     P = factor.project(targets, means)
-    _choose_strengths(factor, heads, targets, means, P)
+    _choose_strengths(factor, heads, codes, targets, means, P)
     strengths = np.concatenate(
         [np.full(c.stop - c.start, h.alpha_) for h, c in zip(heads, columns, strict=True)]
     )
     coefficients, intercepts = factor.coefficients(P, means, strengths)
     rows = _temperature_rows(len(factor.X), targets.width)
-    left_out = np.concatenate(list(factor.left_out(targets, means, P, strengths, rows)))
+    scores = np.concatenate(list(left_out(factor, targets, means, P, strengths, rows)))
     dtype = factor.X.dtype
     for head, one, block in zip(heads, codes, columns, strict=True):
         head.coef_ = coefficients[block].astype(dtype)
         head.intercept_ = intercepts[block].astype(dtype)
         fit = fit_platt if head.multilabel_ else fit_temperature
-        head.temperature_ = fit(left_out[:, block], one[rows])
+        head.temperature_ = fit(scores[:, block], one[rows])
 
 
 def left_out_codes(
@@ -155,7 +200,7 @@ def left_out_codes(
         everything = np.arange(len(factor.X))
         P = factor.project(targets, means)
         start = 0
-        for scores in factor.left_out(targets, means, P, np.concatenate(strengths), everything):
+        for scores in left_out(factor, targets, means, P, np.concatenate(strengths), everything):
             rows = slice(start, start + len(scores))
             for head, columns, out in zip(heads[batch], slices, predicted[batch], strict=True):
                 own = scores[:, columns]
@@ -172,22 +217,43 @@ def _temperature_rows(rows: int, targets: int) -> NDArray[np.intp]:
 
 
 def _choose_strengths(
-    factor: Factorization, heads: Sequence[RidgeHead], targets: Signs, means: Float, P: Float
+    factor: Factorization,
+    heads: Sequence[RidgeHead],
+    codes: Sequence[NDArray[Any]],
+    targets: Signs,
+    means: Float,
+    P: Float,
 ) -> None:
     """Sets `alphas_`, `errors_` and `alpha_`; heads with the same strengths are scanned together."""
-    groups: dict[tuple[float, ...], list[int]] = {}
-    for index, head in enumerate(heads):
-        groups.setdefault(tuple(_strengths(head, factor.scale)), []).append(index)
+    groups: dict[tuple[tuple[float, ...], bytes], list[int]] = {}
+    masks = [_told(head, one) for head, one in zip(heads, codes, strict=True)]
+    for index, (head, mask) in enumerate(zip(heads, masks, strict=True)):
+        key = tuple(_strengths(head, factor.scale)), b"" if mask is None else mask.tobytes()
+        groups.setdefault(key, []).append(index)
     columns = targets.slices()
-    for strengths, indices in groups.items():
-        alphas = np.array(strengths)
+    for (strengths, _), indices in groups.items():
+        alphas, told = np.array(strengths), masks[indices[0]]
         members = np.concatenate([np.arange(columns[i].start, columns[i].stop) for i in indices])
         some = Signs(tuple(targets.parts[i] for i in indices))
-        errors = factor.squared_errors(some, means[members], P[:, members], alphas)
+        errors = squared_errors(factor, some, means[members], P[:, members], alphas, told)
         for index, block in zip(indices, some.slices(), strict=True):
             head = heads[index]
             head.alphas_, head.errors_ = alphas, errors[:, block].mean(axis=1)
-            head.alpha_ = float(alphas[head.errors_.argmin()])
+            best = head.errors_.argmin() if told is None or told.any() else len(alphas) // 2
+            head.alpha_ = float(alphas[best])
+
+
+def _told(head: RidgeHead, codes: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """The rows (n,) that leaving out tells something of, None for all: not those that are alone in their class.
+
+    None of them if fewer than two classes are left.
+    """
+    if _given_strengths(head) is not None or codes.ndim == 2:
+        return None
+    counts = np.bincount(codes)
+    if (counts != 1).all():
+        return None
+    return (counts > 1)[codes] if (counts > 1).sum() > 1 else np.zeros(len(codes), bool)
 
 
 def _strengths(head: RidgeHead, scale: float) -> Float:
@@ -211,31 +277,3 @@ def _given_strengths(head: RidgeHead) -> Float | None:
             f"the strength of a ridge must be a number above 0, or several in alphas; got {given!r}."
         )
     return strengths
-
-
-def _row_weights(head: RidgeHead, codes: NDArray[Any]) -> Float | None:
-    if head.class_weight is None:
-        return None
-    refuse_class_weight(head)
-    return row_weights(head.class_weight, head.classes_, codes)
-
-
-def refuse_class_weight(head: Head) -> None:
-    """Raises HeadError if a head of several labels an image has weights of classes."""
-    if head.multilabel_ and head.get_params()["class_weight"] is not None:
-        raise HeadError("class_weight is for classes; a head of several labels an image takes none.")
-
-
-def row_weights(class_weight: ClassWeight, classes: NDArray[Any], codes: NDArray[np.intp]) -> Float:
-    """Weights (n,) of rows; 'balanced' is n / (k · count of the class), as in scikit-learn. Raises HeadError."""
-    from sklearn.utils.class_weight import compute_sample_weight
-
-    if class_weight is None:
-        return np.ones(len(codes))
-    try:
-        weights: Float = compute_sample_weight(class_weight, classes[codes])
-    except (TypeError, ValueError) as error:
-        raise HeadError(f"class_weight {class_weight!r} does not fit: {error}") from error
-    if not (np.isfinite(weights) & (weights > 0)).all():
-        raise HeadError(f"class_weight {class_weight!r} gives a class a weight that is not above 0.")
-    return weights

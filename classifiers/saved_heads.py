@@ -16,6 +16,7 @@ from classifiers.errors import HeadError, SpaceMismatchError
 from classifiers.estimates import class_probabilities
 from classifiers.evaluation import Figures
 from classifiers.heads import check_space, probabilities
+from classifiers.input_checks import refuse_non_finite, refuse_other_than_vectors
 from classifiers.labels import class_names
 from classifiers.presets import Estimator, head_name
 from classifiers.schemes import Scheme
@@ -183,6 +184,7 @@ class SavedHead:
 
     def _asked(self, method: Callable[[NDArray[Any]], NDArray[Any]], X: ArrayLike) -> NDArray[Any]:
         self.check(X)
+        refuse_non_finite(refuse_other_than_vectors(X))
         try:
             return method(np.asarray(X))
         except HeadError:
@@ -208,8 +210,9 @@ def _columns(own: NDArray[Any], names: tuple[str, ...]) -> NDArray[np.intp]:
     if isinstance(own, list) and len(own) == len(names):
         return np.arange(len(names))
     texts = [as_text(one) for one in own]
-    if set(texts) <= set(names):
-        return np.array([names.index(text) for text in texts], np.intp)
+    place = {name: number for number, name in enumerate(names)}
+    if set(texts) <= set(place):
+        return np.array([place[text] for text in texts], np.intp)
     if np.issubdtype(np.asarray(own).dtype, np.integer) and min(own) >= 0 and max(own) < len(names):
         return np.asarray(own, np.intp)
     raise HeadError(

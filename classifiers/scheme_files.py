@@ -3,45 +3,115 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import yaml
 
 from classifiers.errors import SchemeError
+from classifiers.scheme_yaml import Lines, Plain, compose, line_of, mapping, plain
 from classifiers.schemes import OPTIONS, Scheme
 from classifiers.suggestions import suggest
 
-_PLAIN_COLUMNS = ("folder", "key", "source", "split", "hash", "width", "height")
-_DEEPEST = 6
+_PLAIN_COLUMNS = ("folder", "key", "source", "split", "hash", "width", "height", "bytes", "mtime")
 _KINDS: dict[str, tuple[type, str]] = {
     "groups": (dict, "a mapping of classes to lists of values"),
+    "bins": (list, "a list of edges such as [0, 10, 100]"),
     "drop": (list, "a list of values"),
     "classes": (list, "a list of classes"),
 }
-Plain: TypeAlias = "str | list[Plain] | dict[str, Plain]"
+_SWITCH = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
 
 
 def load_schemes(path: str | Path) -> dict[str, Scheme]:
-    """The schemes of a YAML file, by name, in its order. Raises SchemeError.
+    """The schemes of a YAML file, by name, in its order. Raises SchemeError for the first that is wrong.
 
     Every plain value is read as text, so that `no`, `07` and `1_000` stay what they are.
     """
+    schemes, errors = read_schemes(path)
+    if errors:
+        raise SchemeError(errors[0][1])
+    return schemes
+
+
+def read_schemes(path: str | Path) -> tuple[dict[str, Scheme], list[tuple[str, str]]]:
+    """The schemes of a YAML file that are right, by name, and (name, sentence) of each that is wrong.
+
+    Raises SchemeError if the file as a whole cannot be read.
+    """
     path = Path(path)
-    root = _compose(path)
+    root = compose(path)
     if not isinstance(root, yaml.MappingNode) or not root.value:
         raise SchemeError(
             f"{path} holds no schemes: it must map names to schemes, such as\nbreed:\n  from: folder"
         )
-    entries = _mapping(root, path, "scheme")
-    schemes: dict[str, Scheme] = {}
-    for name, (line, node) in entries.items():
+    reader = _Reader(path, {}, {_name(key): line_of(key) for key, _ in reversed(root.value)})
+    errors = []
+    for key, node in root.value:
+        try:
+            reader.read(key, node)
+        except SchemeError as error:
+            errors.append((_name(key), str(error)))
+    return reader.schemes, errors
+
+
+def schemes_json_schema() -> str:
+    """The JSON schema of scheme files, for editors that complete and check YAML."""
+    return files("classifiers").joinpath("schemes.schema.json").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """What was read so far; `lines` has the line of every name of the file, the first if it is there twice."""
+
+    path: Path
+    schemes: dict[str, Scheme]
+    lines: dict[str, int]
+
+    def read(self, key: yaml.Node, node: yaml.Node) -> None:
+        """One more scheme. Raises SchemeError."""
+        name, line = _name(key), line_of(key)
+        if not name:
+            raise SchemeError(f"{self.path}, line {line}: the name of a scheme must be a text.")
+        if self.lines[name] != line:
+            raise SchemeError(
+                f"{self.path}, line {line}: the scheme {name!r} was given before, in line {self.lines[name]}. Rename "
+                "one of them."
+            )
+        entry = _Entry(self.path, name, line, {})
         if not isinstance(node, yaml.MappingNode):
-            raise _error(path, line, name, f"it needs options such as `from: folder`; got {_shown(node)}")
-        options = _mapping(node, path, f"option of scheme {name!r}")
-        later = [other for other in entries if other not in schemes and other != name]
-        schemes[name] = _scheme(_Entry(path, name, line, options), schemes, later)
-    return schemes
+            raise entry.error(f"it needs options such as `from: folder`; got {_shown(node)}")
+        entry.options.update(mapping(node, self.path, f"option of scheme {name!r}"))
+        options = entry.plain()
+        parent = self._parent(entry, str(options["from"]))
+        self.schemes[name] = _scheme(entry, options, parent, tuple(self.schemes))
+
+    def _parent(self, entry: _Entry, source: str) -> Scheme | None:
+        """The earlier scheme that is meant, None for a column."""
+        if source in self.schemes or source not in self.lines or source == entry.name:
+            return self.schemes.get(source)
+        if self.lines[source] < entry.line:
+            raise entry.error(
+                f"it is made from {source!r}, which is wrong itself (line {self.lines[source]})",
+                entry.options["from"][0],
+            )
+        if source in _PLAIN_COLUMNS:
+            return None
+        raise entry.error(
+            f"it is made from {source!r}, which comes later in the file. Move it above {entry.name!r}, or write "
+            f"labels.{source} for a column",
+            entry.options["from"][0],
+        )
 
 
 @dataclass(frozen=True)
@@ -51,15 +121,15 @@ class _Entry:
     path: Path
     name: str
     line: int
-    options: dict[str, tuple[int, yaml.Node]]
+    options: Lines
 
-    def plain(self) -> dict[str, Plain]:
+    def plain(self) -> dict[str, Any]:
         """The options that are given, each of its kind."""
-        plain: dict[str, Plain] = {}
+        found: dict[str, Plain] = {}
         for option, (line, node) in self.options.items():
             if option not in OPTIONS:
                 raise self.error(f"there is no option {option!r}. {suggest(option, OPTIONS)}", line, "")
-            value = _plain(node, self.path)
+            value = plain(node, self.path)
             kind, expected = _KINDS.get(option, (str, "a text"))
             if kind is list and isinstance(value, str) and value:
                 value = [value]
@@ -67,105 +137,44 @@ class _Entry:
                 continue
             if not isinstance(value, kind):
                 raise self.error(f"{option} must be {expected}", line)
-            plain[option] = value
-        return plain
+            for part in value.values() if isinstance(value, dict) else [value]:
+                if not isinstance(part, str) and not (isinstance(part, list) and _all_texts(part)):
+                    raise self.error(f"{option} must be {expected}, not nested further", line)
+            found[option] = value
+        if "from" not in found:
+            raise self.error("it needs `from:` (folder, key, labels.COLUMN, or an earlier scheme)")
+        return found
 
     def error(self, what: str, line: int | None = None, end: str = ".") -> SchemeError:
-        return _error(self.path, line or self.line, self.name, what, end)
+        return SchemeError(f"{self.path}, line {line or self.line}, scheme {self.name!r}: {what}{end}")
 
 
-def _scheme(entry: _Entry, earlier: dict[str, Scheme], later: list[str]) -> Scheme:
-    plain: dict[str, Any] = entry.plain()
-    if "from" not in plain:
-        raise entry.error("it needs `from:` (folder, key, labels.COLUMN, or an earlier scheme)")
-    source = plain["from"]
-    if source in later and source not in _PLAIN_COLUMNS:
-        raise entry.error(
-            f"it is made from {source!r}, which comes later in the file. Move it above {entry.name!r}, or write "
-            f"labels.{source} for a column",
-            entry.options["from"][0],
-        )
-    options: dict[str, Any] = {
-        option: plain[option]
-        for option in ("groups", "regex", "where", "drop", "classes", "separator")
-        if option in plain
-    }
-    options["multilabel"] = _switch(plain.get("multilabel", "false"), entry)
-    if "separator" in options and not options["multilabel"]:
+def _scheme(
+    entry: _Entry, options: dict[str, Any], parent: Scheme | None, earlier: tuple[str, ...]
+) -> Scheme:
+    source = options.pop("from")
+    switch = options.pop("multilabel", "false")
+    if switch.lower() not in _SWITCH:
+        raise entry.error(f"multilabel is true or false; got {switch!r}", entry.options["multilabel"][0])
+    multilabel = _SWITCH[switch.lower()]
+    if "separator" in options and not multilabel:
         raise entry.error("separator goes with multilabel: true", entry.options["separator"][0])
+    origin = f"{entry.path}, line {entry.line}"
     try:
-        return Scheme(entry.name, source, parent=earlier.get(source), **options)
+        return Scheme(
+            entry.name, source, parent, multilabel=multilabel, origin=origin, earlier=earlier, **options
+        )
     except SchemeError as error:
-        raise SchemeError(f"{entry.path}, line {entry.line}, {error}") from error
+        raise SchemeError(f"{origin}, {error}") from error
 
 
-def _switch(value: str, entry: _Entry) -> bool:
-    known = {
-        "true": True,
-        "yes": True,
-        "on": True,
-        "1": True,
-        "false": False,
-        "no": False,
-        "off": False,
-        "0": False,
-    }
-    if value.lower() not in known:
-        raise entry.error(f"multilabel is true or false; got {value!r}", entry.options["multilabel"][0])
-    return known[value.lower()]
+def _all_texts(items: list[Plain]) -> bool:
+    return all(isinstance(item, str) for item in items)
 
 
-def _error(path: Path, line: int, name: str, what: str, end: str = ".") -> SchemeError:
-    return SchemeError(f"{path}, line {line}, scheme {name!r}: {what}{end}")
-
-
-def _compose(path: Path) -> yaml.Node | None:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise SchemeError(f"there is no scheme file {path}.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SchemeError(f"cannot read the scheme file {path}: {reason}.") from error
-    try:
-        return yaml.compose(text, Loader=yaml.BaseLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise SchemeError(
-            f"{path}{line} is not valid YAML: {getattr(error, 'problem', None) or error}."
-        ) from error
-    except RecursionError as error:
-        raise SchemeError(f"{path} is nested too deeply.") from error
-
-
-def _mapping(node: yaml.MappingNode, path: Path, what: str) -> dict[str, tuple[int, yaml.Node]]:
-    """Key → (line, value node). PyYAML itself silently keeps the last of two equal keys."""
-    result: dict[str, tuple[int, yaml.Node]] = {}
-    for key, value in node.value:
-        line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode) or not key.value:
-            raise SchemeError(f"{path}, line {line}: the name of a {what} must be a text.")
-        if key.value in result:
-            before = result[key.value][0]
-            raise SchemeError(
-                f"{path}, line {line}: the {what} {key.value!r} was given before, in line {before}."
-            )
-        result[key.value] = (line, value)
-    return result
-
-
-def _plain(node: yaml.Node, path: Path, depth: int = 0) -> Plain:
-    """Texts, lists and dicts of a node."""
-    if depth > _DEEPEST:
-        raise SchemeError(f"{path}, line {node.start_mark.line + 1}: it is nested too deeply.")
-    if isinstance(node, yaml.MappingNode):
-        return {
-            key: _plain(value, path, depth + 1) for key, (_, value) in _mapping(node, path, "group").items()
-        }
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item, path, depth + 1) for item in node.value]
-    return str(node.value)
+def _name(key: yaml.Node) -> str:
+    """The name of a scheme, empty if it is no text."""
+    return str(key.value) if isinstance(key, yaml.ScalarNode) else ""
 
 
 def _shown(node: yaml.Node) -> str:

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from classifiers.bins import as_numbers, bin_names, binned, normalized_count, normalized_edges, quantile_edges
 from classifiers.errors import ExpressionError, SchemeError
 from classifiers.expressions import find_column, matches
 from classifiers.groups import Groups, grouped, normalized
-from classifiers.label_values import Values
+from classifiers.label_values import Values, label_pattern
 from classifiers.labels import Labels
 from classifiers.suggestions import counted, listed, suggest
 from classifiers.values import as_text, as_texts, given, natural_order
 
-OPTIONS = ("from", "groups", "regex", "where", "drop", "classes", "multilabel", "separator")
-SIDES = frozenset(("train", "training", "val", "valid", "validation", "test"))
+OPTIONS = (
+    "from",
+    "groups",
+    "regex",
+    "bins",
+    "quantiles",
+    "where",
+    "drop",
+    "classes",
+    "multilabel",
+    "separator",
+)
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """A label scheme: values from `source`, then `regex`, `drop`, `groups`, `where`, in this order.
+    """A label scheme: values from `source`, then `regex`, `drop`, `groups`, `where`, `bins`, in this order.
 
     `source`: a column of the images (`folder`, `key`, `labels.coat`, or a bare `coat` for `labels.coat`); with a
     `parent`, the labels of that scheme instead. `regex`: its one group is the label, where it is found. `drop`:
@@ -35,6 +45,11 @@ class Scheme:
     `multilabel`: several labels an image, the values being what stands between `separator`s, or with a `regex` all
     places where it is found. An image without values is not labelled, nor is one that loses all of them to `drop`;
     one whose values are in none of the `groups` is labelled and has none of the labels.
+
+    `bins`: ascending edges; numbers become classes such as `10–100`, which hold their lower edge, and `< 0` or
+    `≥ 100` where some lie outside. `quantiles`: that many bins of equal size, fewer where values are equal; their
+    edges are those of the images that `labels` gets, and `resolved` keeps them. For messages only: `origin`, the
+    file and line that the scheme comes from, and `earlier`, the schemes above it there.
     """
 
     name: str
@@ -47,6 +62,10 @@ class Scheme:
     classes: Sequence[str] | None = None
     multilabel: bool = False
     separator: str = ";"
+    bins: Sequence[float] | None = None
+    quantiles: int | None = None
+    origin: str = field(default="", compare=False, repr=False)
+    earlier: Sequence[str] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.separator:
@@ -55,13 +74,21 @@ class Scheme:
             raise self._error(
                 f"it is made from {self.source!r}, which gives several labels an image: add multilabel: true"
             )
+        if sum(option is not None for option in (self.groups, self.bins, self.quantiles)) > 1:
+            raise self._error(
+                "groups, bins and quantiles exclude one another: group the bins in a second scheme"
+            )
         if self.groups is not None:
             object.__setattr__(self, "groups", normalized(self.groups, self.name))
+        if self.bins is not None:
+            object.__setattr__(self, "bins", normalized_edges(self.bins, self.name))
+        if self.quantiles is not None:
+            object.__setattr__(self, "quantiles", normalized_count(self.quantiles, self.name))
         object.__setattr__(self, "drop", tuple(as_text(value) for value in self.drop))
         if self.classes is not None:
             object.__setattr__(self, "classes", tuple(as_text(value) for value in self.classes))
         if self.regex is not None:
-            _compiled(self.regex, self.name)
+            label_pattern(self.regex, self.name)
 
     def labels(self, images: pd.DataFrame, strict: bool = True) -> Labels:
         """The labels of `images`, codes in the order of its rows.
@@ -69,15 +96,31 @@ class Scheme:
         Raises SchemeError for an unknown column, a bad expression, and, unless `strict` is False (for images
         other than those the scheme was written for), for names that do not occur and fewer than two classes.
         """
-        values = self._kept(images, strict)
-        order = self._order(values.present(), strict)
-        if strict and len(order) < 2:
-            left = f"leaves one class, {order[0]!r}," if order else "leaves no labels"
-            raise self._error(
-                f"{left} on {counted(len(images), 'image')}: two classes are needed. Check "
-                "from, regex, groups, where and drop"
-            )
+        with self._told_by_line():
+            values = self._kept(images, strict)
+            edges: tuple[float, ...] = ()
+            if self.bins is not None or self.quantiles is not None:
+                edges, values = self._binned(values, strict)
+            order = self._order(values.present(), strict, edges)
+            if strict and len(order) < 2:
+                left = f"leaves one class, {order[0]!r}," if order else "leaves no labels"
+                raise self._error(
+                    f"{left} on {counted(len(images), 'image')}: two classes are needed. Check "
+                    "from, regex, groups, bins, where and drop"
+                )
         return Labels(self.name, order, values.targets(order, self.multilabel), self.separator)
+
+    def resolved(self, images: pd.DataFrame, strict: bool = True) -> Scheme:
+        """This scheme with bins in place of quantiles, its own and its parents', as `images` give them.
+
+        A head keeps this one: other images then get the same classes. Raises SchemeError as `labels` does.
+        """
+        parent = None if self.parent is None else self.parent.resolved(images, strict)
+        if self.quantiles is None:
+            return self if parent is self.parent else replace(self, parent=parent)
+        with self._told_by_line():
+            edges, _ = self._binned(self._kept(images, strict), strict)
+        return replace(self, parent=parent, quantiles=None, bins=edges)
 
     @staticmethod
     def from_groups(values: pd.Series[Any], groups: Groups) -> pd.Series[Any]:
@@ -104,6 +147,10 @@ class Scheme:
             options["drop"] = list(self.drop)
         if self.classes is not None:
             options["classes"] = list(self.classes)
+        if self.bins is not None:
+            options["bins"] = list(self.bins)
+        if self.quantiles is not None:
+            options["quantiles"] = self.quantiles
         if self.multilabel:
             options |= {"multilabel": True, "separator": self.separator}
         return options
@@ -114,10 +161,10 @@ class Scheme:
         try:
             parent = options.get("parent")
             groups = options.get("groups")
-            texts = {key: options.get(key) for key in ("regex", "where")}
+            regex, where = options.get("regex"), options.get("where")
             lists = [options.get("drop", []), options.get("classes") or []]
             multilabel, separator = options.get("multilabel", False), options.get("separator", ";")
-            _check_texts([value for value in texts.values() if value is not None], [separator], *lists)
+            _check_texts([value for value in (regex, where) if value is not None], [separator], *lists)
             if not isinstance(multilabel, bool):
                 raise TypeError(f"multilabel is {multilabel!r}, not true or false")
             return cls(
@@ -129,7 +176,10 @@ class Scheme:
                 classes=options.get("classes"),
                 multilabel=multilabel,
                 separator=separator,
-                **texts,
+                bins=options.get("bins"),
+                quantiles=options.get("quantiles"),
+                regex=regex,
+                where=where,
             )
         except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise SchemeError(f"this is no scheme: {error}") from error
@@ -139,18 +189,24 @@ class Scheme:
         values = self._values(images, strict)
         present = values.present()
         self._check_dropped(present, strict)
-        values = values.without(np.isin(values.texts, [value for value in self.drop if value in present]))
+        values = values.without(present.intersection(self.drop))
         if self.groups is not None:
             values = replace(values, texts=grouped(values.texts, self.groups, self.name, strict))
-            values = values.without(
-                np.isin(values.texts, [value for value in self.drop if value in self.groups])
-            )
+            values = values.without(self.groups.keys() & set(self.drop))
         if self.where is not None:
             try:
                 values = values.among(matches(self.where, images))
             except ExpressionError as error:
                 raise SchemeError(f"scheme {self.name!r}: {error}") from error
         return values
+
+    def _binned(self, values: Values, strict: bool) -> tuple[tuple[float, ...], Values]:
+        """The edges of bins or quantiles, and the names of the bins in place of numbers."""
+        numbers = as_numbers(values.texts, self.name, self.source, strict)
+        edges = tuple(self.bins or quantile_edges(numbers, self.quantiles or 0))
+        if not edges:
+            raise self._error(f"quantiles needs different numbers, and {self.source!r} has not two of them")
+        return edges, values.renamed(binned(numbers, edges))
 
     def _values(self, images: pd.DataFrame, strict: bool) -> Values:
         """Values of the source, after the regular expression."""
@@ -160,14 +216,13 @@ class Scheme:
         else:
             column = find_column(self.source, images)
             if column is None:
-                raise self._error(
-                    f"there is no column or earlier scheme {self.source!r}. {suggest(self.source, _sources(images))}",
-                    "",
-                )
+                itself = "it is made from itself: " if self.source == self.name else ""
+                near = suggest(self.source, [*self.earlier, *map(str, images.columns)])
+                raise self._error(f"{itself}there is no column or earlier scheme {self.source!r}. {near}", "")
             values = Values.of_texts(as_texts(images[column]))
         if self.regex is None:
             return values.split(self.separator) if self.multilabel and not self._parent_splits else values
-        found = values.found(_compiled(self.regex, self.name), self.multilabel)
+        found = values.found(label_pattern(self.regex, self.name), self.multilabel)
         if strict and not found.present():
             example = next(iter(given(values.texts)), None)
             raise self._error(
@@ -188,9 +243,11 @@ class Scheme:
                     "",
                 )
 
-    def _order(self, present: set[str], strict: bool) -> tuple[str, ...]:
+    def _order(self, present: set[str], strict: bool, edges: Sequence[float]) -> tuple[str, ...]:
         """The classes in their order."""
         if self.classes is None:
+            if edges:
+                return tuple(name for name in bin_names(edges) if name in present)
             if self.groups is None:
                 return tuple(sorted(present, key=natural_order))
             empty = [group for group in self.groups if group not in present and group not in self.drop]
@@ -211,6 +268,16 @@ class Scheme:
             )
         return (*self.classes, *unlisted)
 
+    @contextmanager
+    def _told_by_line(self) -> Iterator[None]:
+        """Errors of this scheme, not those of a parent, begin with the file and line it comes from."""
+        try:
+            yield
+        except SchemeError as error:
+            if not self.origin or not str(error).startswith(f"scheme {self.name!r}"):
+                raise
+            raise SchemeError(f"{self.origin}, {error}") from error
+
     def _error(self, what: str, end: str = ".") -> SchemeError:
         return SchemeError(
             f"scheme {self.name!r}: {what}{end}"
@@ -219,53 +286,8 @@ class Scheme:
         )
 
 
-def default_schemes(images: pd.DataFrame) -> tuple[dict[str, Scheme], list[str]]:
-    """Schemes for `folder` and every column of attached label tables, and a sentence for each one left out.
-
-    Left out are columns with fewer than two values, and those where more than half of the values are distinct:
-    ids and measurements.
-    """
-    schemes, notes = {}, []
-    for column in ["folder", *(str(name) for name in images.columns if str(name).startswith("labels."))]:
-        if column not in images.columns:
-            continue
-        texts = given(as_texts(images[column]))
-        distinct = len(set(texts))
-        name = column.removeprefix("labels.")
-        name = column if name in schemes else name
-        if column == "labels.split" and SIDES.issuperset(text.lower() for text in texts):
-            notes.append(f"column {column!r} is no scheme: it splits the images.")
-        elif distinct < 2:
-            found = f"only the value {texts[0]!r}" if distinct else "no values"
-            notes.append(f"column {column!r} is no scheme: it has {found}.")
-        elif distinct > len(texts) / 2:
-            notes.append(
-                f"column {column!r} is no scheme: {distinct:,} of its {len(texts):,} values are distinct."
-            )
-        else:
-            schemes[name] = Scheme(name, column)
-    return schemes, notes
-
-
 def _check_texts(*lists: object) -> None:
     """Raises TypeError unless each argument is a list of texts."""
     for items in lists:
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
             raise TypeError(f"{items!r} is not a list of texts")
-
-
-def _compiled(regex: str, name: str) -> re.Pattern[str]:
-    try:
-        pattern = re.compile(regex)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise SchemeError(f"scheme {name!r}: cannot read the regex {regex!r}: {error}.") from error
-    if pattern.groups != 1:
-        raise SchemeError(
-            f"scheme {name!r}: the regex {regex!r} has {counted(pattern.groups, 'group')}; "
-            "put brackets around the one part that is the label."
-        )
-    return pattern
-
-
-def _sources(images: pd.DataFrame) -> list[str]:
-    return [str(column) for column in images.columns]

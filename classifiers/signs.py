@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -30,6 +30,12 @@ class SignColumns:
         if codes.ndim == 1 and classes == 2:
             return cls(codes, 1, 2)
         return cls(codes, 0, classes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether each row has its 1 in just one of several columns."""
+        several = self.codes.ndim == 1 and self.last - self.first > 1
+        return several and bool(((self.codes >= self.first) & (self.codes < self.last)).all())
 
     def fill(self, rows: Rows, out: NDArray[Any]) -> None:
         """Puts the targets of some rows into `out` (m, last - first)."""
@@ -68,6 +74,25 @@ class Signs:
         for part, columns in zip(self.parts, self.slices(), strict=True):
             part.fill(rows, block[:, columns])
         return block
+
+    def independent(self, centred: bool) -> tuple[Signs, NDArray[np.intp], NDArray[np.float64]]:
+        """Columns that no others tell: without the last of each label vector that has one for every class, if centred.
+
+        That is minus the sum of the vector's others. Also the numbers of the columns (t,), and for each that was left
+        out which of these are in the sum, (t, h) of 0 and 1.
+        """
+        parts, kept, sums = [], [], []
+        for part, columns in zip(self.parts, self.slices(), strict=True):
+            spare = centred and part.complete
+            parts.append(replace(part, last=part.last - spare))
+            kept.append(np.arange(columns.start, columns.stop - spare))
+            if spare:
+                sums.append(kept[-1])
+        numbers = np.concatenate(kept)
+        others = (
+            np.stack([np.isin(numbers, one) for one in sums], axis=1) if sums else np.zeros((len(numbers), 0))
+        )
+        return Signs(tuple(parts)), numbers, others.astype(np.float64)
 
     def groups(self, most: int) -> Iterator[tuple[slice, Signs]]:
         """The columns in groups of about `most`; a wide label vector is cut."""

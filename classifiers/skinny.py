@@ -1,7 +1,7 @@
 """Products of many rows with few columns of scores, which BLAS does slowly unless it is given few rows at a time.
 
 OpenBLAS was seen to take 26 ms for the two products of (10000, 2049) with 5 columns, and 11 ms for them in blocks
-of 64 rows, which its kernels for small matrices do without copying.
+of 64 rows, which its kernels for small matrices do without copying: products of up to a million multiplications.
 """
 
 from __future__ import annotations
@@ -11,8 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_FEW = 16
+from classifiers.threads import for_shares
+
+_FEW = 12
 _ROWS = 64
+_SMALL_PRODUCT = 1_000_000
+_SHARE = 64
 
 
 def scores_of(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
@@ -20,9 +24,17 @@ def scores_of(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     if len(weights) > _FEW:
         return np.asarray(weights @ rows.T)
     scores = np.empty((len(weights), len(rows)), np.result_type(weights, rows))
-    for start in range(0, len(rows), _ROWS):
-        scores[:, start : start + _ROWS] = weights @ rows[start : start + _ROWS].T
+    size = _few_rows(weights.shape)
+    for start in range(0, len(rows), size):
+        np.matmul(weights, rows[start : start + size].T, out=scores[:, start : start + size])
     return scores
+
+
+def products(rows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """rows @ weights: (n, r) and (r, m) to (n, m), contiguous."""
+    if weights.shape[1] > _FEW:
+        return np.asarray(rows @ weights)
+    return np.ascontiguousarray(scores_of(weights.T, rows).T)
 
 
 def weighted_sums(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
@@ -30,6 +42,30 @@ def weighted_sums(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     if len(weights) > _FEW:
         return np.asarray(weights @ rows)
     sums = np.zeros((len(weights), rows.shape[1]), np.result_type(weights, rows))
-    for start in range(0, len(rows), _ROWS):
-        sums += weights[:, start : start + _ROWS] @ rows[start : start + _ROWS]
+    size = _few_rows(sums.shape)
+    for start in range(0, len(rows), size):
+        sums += weights[:, start : start + size] @ rows[start : start + size]
     return sums
+
+
+def shared_scores(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    """`scores_of`, the rows shared among the processors. BLAS should be kept to one thread meanwhile."""
+    return np.concatenate(
+        for_shares(lambda share: scores_of(weights, rows[share.start : share.stop]), len(rows), _SHARE),
+        axis=1,
+    )
+
+
+def shared_sums(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    """`weighted_sums`, the rows shared among the processors. BLAS should be kept to one thread meanwhile."""
+
+    def sums(share: range) -> NDArray[Any]:
+        some = slice(share.start, share.stop)
+        return weighted_sums(weights[:, some], rows[some])
+
+    return np.asarray(np.sum(for_shares(sums, len(rows), _SHARE), axis=0))
+
+
+def _few_rows(shape: tuple[int, ...]) -> int:
+    """How many rows at a time leave a product with weights (m, r) small; as a multiple of 8."""
+    return max(8, min(_ROWS, _SMALL_PRODUCT // max(1, shape[0] * shape[1])) // 8 * 8)

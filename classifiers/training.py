@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from classifiers.banked import banked
 from classifiers.dense import DenseHead
 from classifiers.dense_batches import fit_on_store
-from classifiers.errors import ClassifierError, HeadError
-from classifiers.evaluating import figures_report, figures_row, predictions
+from classifiers.errors import HeadError
+from classifiers.evaluating import banked_predictions, figures_report, figures_row
 from classifiers.evaluation import evaluate_codes
 from classifiers.fitting import fit_on_views
 from classifiers.presets import Estimator, HeadSpec, head_name, make_head
@@ -20,10 +18,7 @@ from classifiers.saved_heads import SavedHead
 from classifiers.schemes import Scheme
 from classifiers.splits import Split, Splitter
 from classifiers.targets import Targets
-from store import FeatureStore, Space, StoreError
-from store.batches import iterate_batches
-
-_BLOCK = 32_768
+from store import FeatureStore, Space
 
 
 def train_head(
@@ -47,9 +42,10 @@ def train_head(
     None; their val_ ones are of the held-out images, or with early stopping of training images that it held out).
     Raises SchemeError, SplitError, HeadError.
     """
-    chosen = _only_space(store) if space is None else store.space(space)
+    chosen = only_space(store) if space is None else store.space(space)
     images = store.images()
     images = images[banked(store, chosen.id, images)].reset_index(drop=True)
+    scheme = scheme.resolved(images)
     labels = scheme.labels(images)
     splitter = Splitter(images, split, test_size, seed, group)
     parts = splitter.holdout(labels.codes, labels.classes)
@@ -61,7 +57,7 @@ def train_head(
     )
     rows = []
     for subset, some in (("train", parts.train), ("held-out", parts.test)):
-        predicted, shares = _predictions_of(unfinished, store, images.iloc[some])
+        predicted, shares = banked_predictions(unfinished, store, images.iloc[some])
         groups = None if splitter.groups is None else splitter.groups[some]
         figures = evaluate_codes(labels.codes[some], predicted, len(labels.classes), shares, groups)
         rows.append(figures_row(subset, figures, labels.classes))
@@ -90,34 +86,18 @@ def _fit(
 ) -> list[str]:
     """Fits on the training images of a split; returns what did not converge. Raises HeadError."""
     train, test = images.iloc[parts.train], images.iloc[parts.test]
-    try:
-        if isinstance(estimator, DenseHead):
-            labels = codes[parts.train]
-            fit_on_store(estimator, store, space, train, labels, views, (test, codes[parts.test]))
-            return []
-        vectors = [store.vectors(space, train, view=view) for view in range(views)]
-        return fit_on_views([estimator], vectors, [codes[parts.train]])
-    except (ClassifierError, StoreError):
-        raise
-    except (ValueError, TypeError, ArithmeticError) as error:  # scikit-learn's own, of any estimator
-        raise HeadError(f"{head_name(estimator)} cannot be trained on this: {error}") from error
+    if isinstance(estimator, DenseHead):
+        labels = codes[parts.train]
+        fit_on_store(estimator, store, space, train, labels, views, (test, codes[parts.test]))
+        return []
+    vectors = [store.vectors(space, train, view=view) for view in range(views)]
+    return fit_on_views([estimator], vectors, [codes[parts.train]])
 
 
-def _predictions_of(
-    saved: SavedHead, store: FeatureStore, images: pd.DataFrame
-) -> tuple[Targets, NDArray[np.floating[Any]] | None]:
-    """What `predictions` gives for the vectors of some images, of which a block at a time is in memory."""
-    blocks = [
-        predictions(saved, vectors) for _, vectors in iterate_batches(store, saved.space, images, _BLOCK)
-    ]
-    codes = np.concatenate([one for one, _ in blocks])
-    shares = [one for _, one in blocks if one is not None]
-    return codes, np.concatenate(shares) if shares else None
-
-
-def _only_space(store: FeatureStore) -> Space:
+def only_space(store: FeatureStore) -> Space:
+    """The one space of a store. Raises HeadError if it has several, or none."""
     spaces = list(store.spaces.values())
     if len(spaces) != 1:
         known = ", ".join(store.spaces) or "none yet"
-        raise HeadError(f"say which space to train on: the store has {known}.")
+        raise HeadError(f"say which space: the store has {known}.")
     return spaces[0]

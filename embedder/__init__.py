@@ -17,6 +17,7 @@ if not hasattr(store, "FORMAT_VERSION"):
 if TYPE_CHECKING:
     from embedder.errors import EmbedderError as EmbedderError
     from embedder.errors import EngineError as EngineError
+    from embedder.errors import FinetuneError as FinetuneError
     from embedder.errors import RecipeError as RecipeError
     from embedder.errors import SourceError as SourceError
     from embedder.errors import UnknownBackboneError as UnknownBackboneError
@@ -31,6 +32,7 @@ _HOMES = {
     "EmbedReport": "embedder.report",
     "EmbedderError": "embedder.errors",
     "EngineError": "embedder.errors",
+    "FinetuneError": "embedder.errors",
     "FrozenRecipe": "embedder.recipe",
     "JobSettings": "embedder.settings",
     "Recipe": "embedder.recipe",

@@ -6,7 +6,7 @@ import difflib
 import math
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ _RANGES: dict[str, tuple[float, str]] = {  # the largest value of each option, a
     "brightness": (1, "share by which the picture is made lighter or darker"),
     "contrast": (1, "share by which differences from its mean are made larger or smaller"),
 }
-_FLAGS = ("flip", "vflip")
+_FLAGS = ("flip", "vflip", "nearest")
 _EXAMPLE = "flip,rotation=40,shift=0.2,shear=0.2,zoom=0.2"
 _COEFFICIENT_UNIT = 2.0**-16  # coarser than any difference between two machines' sines
 
@@ -38,7 +38,8 @@ class Augmentation:
     degrees about the middle. shift: to the side, and up or down, by -shift to +shift of the edge. shear: slanted
     by -shear to +shear of the height (the tangent of the angle, not degrees). zoom: 1-zoom to 1+zoom times as
     large, both ways alike. brightness: 1-brightness to 1+brightness times as light. contrast: 1-contrast to
-    1+contrast times as far from its mean. 0 leaves an option out. Raises RecipeError for a value out of range.
+    1+contrast times as far from its mean. 0 leaves an option out. nearest: what comes in from outside repeats the
+    pixels of the edge, in place of mirroring the picture there. Raises RecipeError for a value out of range.
     """
 
     flip: bool = False
@@ -49,6 +50,7 @@ class Augmentation:
     zoom: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
+    nearest: bool = False
 
     def __post_init__(self) -> None:
         for name, (largest, meaning) in _RANGES.items():
@@ -57,7 +59,7 @@ class Augmentation:
                 raise RecipeError(
                     f"augmentation {name}={value:g} is out of range: expected 0 to {largest:g}, the {meaning}."
                 )
-        if not self.spec:
+        if self.spec in ("", "nearest"):
             raise RecipeError(f"the augmentation changes nothing: expected such as {_EXAMPLE}.")
 
     @classmethod
@@ -83,10 +85,11 @@ class Augmentation:
 
         hash_: the identity of the image; with `spec` and `view` it decides everything by chance, so that a view
         is the same in every order, thread and machine. All movements are one affine transform, sampled
-        bilinearly; what comes in from outside is the picture mirrored at its edges.
+        bilinearly; what comes in from outside is the picture mirrored at its edges, or with `nearest` its edge.
         """
         chance = _Chance(f"{self.spec}/{hash_}/{view}")
-        moved = _moved(square, self._matrix(chance), self._offset(chance, len(square)))
+        offset = self._offset(chance, len(square))
+        moved = _moved(square, self._matrix(chance), offset, "edge" if self.nearest else "symmetric")
         return self._lit(moved, chance)
 
     def _matrix(self, chance: _Chance) -> Matrix:
@@ -141,13 +144,13 @@ class _Chance:
         return largest * (2.0 * self.share(name) - 1.0)
 
 
-def _moved(square: Pixels, matrix: Matrix, offset: Matrix) -> Pixels:
+def _moved(square: Pixels, matrix: Matrix, offset: Matrix, outside: Literal["edge", "symmetric"]) -> Pixels:
     if np.array_equal(matrix, np.eye(2)) and not offset.any():
         return square
     size = len(square)
     reach = size / 2 * np.abs(matrix).sum(axis=1) + np.abs(matrix @ offset)
     margin = max(0, math.ceil(reach.max() - size / 2)) + 1
-    padded = np.pad(square, ((margin, margin), (margin, margin), (0, 0)), "symmetric")
+    padded = np.pad(square, ((margin, margin), (margin, margin), (0, 0)), outside)
     matrix = np.round(matrix / _COEFFICIENT_UNIT) * _COEFFICIENT_UNIT
     start = size / 2 + margin - matrix @ (size / 2 + offset)
     start = np.round(start / _COEFFICIENT_UNIT) * _COEFFICIENT_UNIT

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from embedder.engines import Engine
 from embedder.errors import EngineError, ImageError
 from embedder.images import decode
+from embedder.machine import processor_name
 from embedder.sources import Source, read_entry, reader_at
 from store import FeatureStore
 from store.canaries import Canary, read_canaries, write_canary
@@ -34,7 +35,7 @@ def environment(engine: Engine) -> dict[str, str]:
     """What decides how an engine computes: its version, the processor, and what decodes pictures."""
     return {
         "engine": engine.description,
-        "processor": f"{_processor()} ({platform.machine()}, {platform.system()})",
+        "processor": f"{processor_name()} ({platform.machine()}, {platform.system()})",
         "libraries": f"Pillow {version('pillow')}, numpy {version('numpy')}, embank {version('embank')}",
     }
 
@@ -60,13 +61,13 @@ def sing(store: Path, source: Source, engine: Engine, reference: Engine | None) 
     else:
         return None
     now = _embed(engine, pictures)
-    likeness = _cosine(now, np.asarray(banked.vectors(space, images)))
+    likeness = cosine(now, np.asarray(banked.vectors(space, images)))
     canary = Canary(
         made_by=environment(engine),
         images=len(pictures),
         mean=_rounded(likeness.mean()),
         worst=_rounded(likeness.min()),
-        float32=_rounded(_cosine(now, _embed(reference, pictures)).mean()) if reference else None,
+        float32=_rounded(cosine(now, _embed(reference, pictures)).mean()) if reference else None,
     )
     directory = store / "spaces" / space
     least = TOLERANCE[engine.recipe.precision]
@@ -119,15 +120,15 @@ def _embed(engine: Engine, pictures: list[NDArray[np.uint8]]) -> NDArray[np.floa
     return np.concatenate([engine(batch) for batch in batches])
 
 
-def _cosine(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(n,) of two (n, dim): 1 for equal rows, zeros included."""
+def cosine(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The cosine similarity of the rows of two (n, dim), (n,): 1 for equal rows, zeros included."""
     one, other = one.astype(np.float64), other.astype(np.float64)
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     same = (one == other).all(axis=1)
-    cosine: NDArray[np.float64] = np.where(
+    found: NDArray[np.float64] = np.where(
         same, 1.0, (one * other).sum(axis=1) / np.where(lengths, lengths, 1)
     )
-    return cosine
+    return found
 
 
 def _rounded(likeness: float) -> float:
@@ -147,11 +148,3 @@ def _disagreement(canary: Canary, space: str, least: float, earlier: list[Canary
         f"{'; '.join(changed) or 'Nothing is known to have changed since they were made'}. The run stops here. Use "
         "what made the space, or embed into a new store: vectors that do not agree must not be mixed."
     )
-
-
-def _processor() -> str:
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "processor of unknown name"

@@ -63,7 +63,9 @@ def open_engine(
 
     cached = cached_model(known) if known else None
     if cached is None or known is None:
-        built = _build(dataclasses.replace(recipe, precision="float32"))  # precision is set when it is loaded
+        built = build_backbone(
+            dataclasses.replace(recipe, precision="float32")
+        )  # precision is set when it is loaded
         frozen = built.freeze(recipe)
         if known not in (None, frozen):
             raise WeightsError(
@@ -90,7 +92,7 @@ def open_engine_for(
 
 def build_for(frozen: FrozenRecipe, settings: Recipe) -> BuiltModel:
     """The Keras model of `frozen` in the precision of `settings`. Raises WeightsError if the weights are others."""
-    built = _build(settings)
+    built = build_backbone(settings)
     _checked(built.freeze(dataclasses.replace(settings, precision=frozen.precision)), frozen, settings)
     return built
 
@@ -110,11 +112,12 @@ def _checked(found: FrozenRecipe, frozen: FrozenRecipe, settings: Recipe) -> Fro
 def _open_keras(recipe: Recipe, batch_size: int) -> Engine:
     from embedder.keras_engine import KerasEngine
 
-    built = _build(recipe)
+    built = build_backbone(recipe)
     return KerasEngine(built.freeze(recipe), built.model, batch_size)
 
 
-def _build(recipe: Recipe) -> BuiltModel:
+def build_backbone(recipe: Recipe) -> BuiltModel:
+    """The Keras model of a recipe, wherever it comes from. Raises WeightsError, RecipeError or EngineError."""
     build = {
         ModelKind.TABLE: build_model,
         ModelKind.KERAS_FILE: build_keras_file,

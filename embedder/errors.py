@@ -30,6 +30,10 @@ class EngineError(EmbedderError, RuntimeError):
     """An engine is not available, or cannot run this recipe."""
 
 
+class FinetuneError(EmbedderError, ValueError):
+    """A backbone cannot be fine-tuned in this way, or its training went wrong."""
+
+
 class ImageError(EmbedderError, ValueError):
     """One image cannot be read or decoded; the message is the reason that its listing row keeps."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from embedder.errors import RecipeError, SourceError
@@ -22,6 +23,7 @@ def embed(
     recipes: Recipe | Sequence[Recipe],
     *,
     name: str | None = None,
+    keys: Collection[str] | None = None,
     settings: JobSettings | None = None,
     progress: Progress | None = None,
 ) -> EmbedReport:
@@ -30,7 +32,7 @@ def embed(
     What is banked already is skipped: by size and time of the file, then by its bytes. Images that cannot be
     read or decoded are recorded with their reason and do not stop the run. Vectors are committed as the run
     goes; a run that is interrupted (KeyboardInterrupt) commits what is done and raises, and the next one goes
-    on from there. Raises EmbedderError or StoreError.
+    on from there. keys: only these images of the source. Raises EmbedderError or StoreError.
     """
     started = time.monotonic()
     settings = settings or JobSettings()
@@ -40,6 +42,9 @@ def embed(
     for recipe in recipes:
         known_recipe(recipe)  # a weights file that is not there is said before anything is listed
     listed = open_source(source, name)
+    if keys is not None:
+        some = [entry for entry in listed.entries if entry.key in keys]
+        listed = dataclasses.replace(listed, entries=some, complete=False)
     if Path(store).exists():
         _check_same_place(StoreWriter(store), listed, named=name is not None)
     job = Run(listed, Path(store), recipes, settings, progress)

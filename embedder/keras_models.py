@@ -6,7 +6,9 @@ import difflib
 import hashlib
 import math
 import sys
-from contextlib import redirect_stdout
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,10 +51,11 @@ def build_model(recipe: Recipe) -> BuiltModel:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if recipe.precision == "bfloat16" else "float32")
     try:
-        base = _with_weights(recipe, find_backbone(recipe.backbone))
-        digest = random_digest(recipe.seed) if recipe.weights == NONE else _weights_digest(base)
-        output = base.output if recipe.layer is None else layer_output(base, recipe)
-        return BuiltModel(vector_model(base, output, recipe.pooling), digest)
+        with _names_of_a_fresh_process():
+            base = _with_weights(recipe, find_backbone(recipe.backbone))
+            digest = random_digest(recipe.seed) if recipe.weights == NONE else _weights_digest(base)
+            output = base.output if recipe.layer is None else layer_output(base, recipe)
+            return BuiltModel(vector_model(base, output, recipe.pooling), digest)
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -98,6 +101,18 @@ def vector_model(base: Any, output: Any, pooling: str) -> Any:  # noqa: ANN401
     if output.dtype != "float32":
         output = keras.layers.Activation("linear", dtype="float32")(output)
     return keras.Model(base.inputs[0], output)
+
+
+@contextmanager
+def _names_of_a_fresh_process() -> Iterator[None]:
+    """Keras numbers unnamed layers (Xception's `add_3`) through a process; a recipe has to find them in each."""
+    state = load_keras().src.backend.common.global_state
+    kept = state.get_global_attribute("object_name_uids")
+    state.set_global_attribute("object_name_uids", defaultdict(int))
+    try:
+        yield
+    finally:
+        state.set_global_attribute("object_name_uids", kept)
 
 
 def random_digest(seed: int) -> str:

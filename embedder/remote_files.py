@@ -17,6 +17,7 @@ from embedder.temporary_files import copy_to_temporary_file
 CONNECTIONS = 16
 _PAUSES_S = (0.5, 2.0)
 _CONNECT_S, _SILENCE_S = 20, 60
+_CREDENTIALS = re.compile(r"(?<=http://)[^/@]*@|(?<=https://)[^/@]*@|(?<=://)[^/@:]*:[^/@]*@")
 _URL = re.compile(r"(?!(?:file|local):)[A-Za-z][A-Za-z0-9+.-]+://.")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created", "Last-Modified")
 _CHECKSUMS = ("ETag", "etag", "md5Hash", "Content-MD5", "crc32c", "checksum", "Digest")
@@ -36,8 +37,8 @@ def is_web(url: str) -> bool:
 
 
 def without_password(url: str) -> str:
-    """A URL as it may be stored and shown: `https://user:secret@host` without user and password."""
-    return re.sub(r"(?<=://)[^/@:]*:[^/@]*@", "", url)
+    """A URL as it may be stored and shown: `https://user:secret@host` and `https://token@host` as `https://host`."""
+    return _CREDENTIALS.sub("", url)
 
 
 def open_filesystem(url: str) -> tuple[Any, str]:

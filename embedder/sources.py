@@ -98,16 +98,18 @@ def may_be_there(location: str) -> bool:
     return is_url(location) or location.startswith(TFDS) or Path(location).exists()
 
 
-def reader_at(location: str) -> Callable[[str], bytes]:
+def reader_at(location: str, *, whole: bool = False) -> Callable[[str], bytes]:
     """What reads the image of a key, for a source at `location`; it raises ImageError with the reason.
 
     It is the way back from a store to single images, so it reads nothing but them: images of a data set or of
-    an archive at a URL, which would have to be copied whole, are not had.
+    an archive at a URL, which have to be copied whole, are not had, unless `whole`.
     """
-    if location.startswith(TFDS) or (is_url(location) and is_archive_name(path_of_url(location))):
+    is_archive = is_archive_name(path_of_url(location) if is_url(location) else location)
+    is_data_set = location.startswith(TFDS)
+    if (is_data_set or (is_archive and is_url(location))) and not whole:
         return _failing(f"can only be had with all others of {location}")
-    if not is_url(location) and is_archive_name(location):
-        return _archive_reader(Path(location))
+    if is_data_set or is_archive:
+        return _listed_reader(location)
 
     def read(key: str) -> bytes:
         if is_url(key):  # a row of a table
@@ -119,15 +121,15 @@ def reader_at(location: str) -> Callable[[str], bytes]:
     return read
 
 
-def _archive_reader(path: Path) -> Callable[[str], bytes]:
+def _listed_reader(location: str) -> Callable[[str], bytes]:
     try:
-        entries = {entry.key: entry for entry in archive_source(path, "").entries}
+        entries = {entry.key: entry for entry in open_source(location, may_download=False).entries}
     except SourceError as error:
         return _failing(str(error))
 
     def read(key: str) -> bytes:
         if key not in entries:
-            raise ImageError("is no longer in its archive")
+            raise ImageError("is no longer in its archive or data set")
         return read_entry(entries[key])
 
     return read

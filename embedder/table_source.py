@@ -67,12 +67,12 @@ def _labels(table: pd.DataFrame, name: str, shown_as: str) -> tuple[LabelTable |
     """The other columns as a label table, and the note on rows that contradict each other."""
     if len(table.columns) == 1:
         return None, ()
-    labels, conflicting = make_label_table(name, table, on="key", source=name, column="path")
+    labels, repeats = make_label_table(name, table, on="key", source=name, column="path")
     keys = labels.table["key"].map(lambda text: key_of(os.fsencode(text)))
     labels = LabelTable(labels.name, labels.on, labels.source, labels.table.assign(key=keys))
-    if not conflicting:
+    if not repeats.conflicts:
         return labels, ()
     return labels, (
-        f"{len(conflicting)} images stand in {shown_as} more than once with different labels "
-        f"(the first: {conflicting[0]}); the first row counts.",
+        f"{len(repeats.conflicts)} images stand in {shown_as} more than once with different labels "
+        f"(the first: {repeats.conflicts[0].value}); the first row counts.",
     )

@@ -49,8 +49,10 @@ def hashes_to_hex(hashes: Hashes) -> pd.Series[str]:
 
 def hashes_from_hex(column: Iterable[str]) -> Hashes:
     """A column of 32 hex digits to (n, 16) uint8. Raises ValueError on anything else."""
-    texts = list(column)
-    digests = bytes.fromhex("".join(texts))  # it skips blanks
-    if len(digests) != HASH_BYTES * len(texts) or any(len(text) != 2 * HASH_BYTES for text in texts):
-        raise ValueError(f"expected hashes of {2 * HASH_BYTES} hex digits")
+    text, ends = pack_strings(column)
+    hexes = text.tobytes()
+    digests = bytes.fromhex(hexes.decode())  # it skips blanks
+    size = 2 * HASH_BYTES
+    if len(digests) * 2 != len(hexes) or (ends != np.arange(size, size * len(ends) + 1, size)).any():
+        raise ValueError(f"expected hashes of {size} hex digits")
     return np.frombuffer(digests, np.uint8).reshape(-1, HASH_BYTES)

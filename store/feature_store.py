@@ -18,7 +18,8 @@ from store.columns import hashes_from_hex
 from store.errors import StoreFormatError, StoreNotFoundError, UnknownImageError, UnknownSpaceError
 from store.files import LARGEST_JSON, bytes_below, json_object, read_file, refuse_links
 from store.folders import SPLITS, folder_and_split
-from store.labels import LabelTable, join_labels, read_labels
+from store.label_files import read_labels
+from store.labels import LabelTable, join_labels
 from store.listing import GONE, OK, Listing, empty_listing_table, read_listing
 from store.recipes import describe_difference
 from store.space import SPACE_NAME, Space, is_unborn

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import json
-import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from datetime import date, time
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from store.errors import LabelTableError, StoreFormatError
-from store.files import json_object, read_committed
+from store.errors import LabelTableError
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-LABELS_NAME = re.compile(r"(?P<n>\d{6,})-(?P<checksum>[0-9a-f]{32})\.parquet")
 JOINS = ("key", "name", "hash")
-_METADATA = b"embank"
-_MOST_CELLS, _MOST_BYTES = 200_000_000, 4 << 30  # a stranger's small file may say that it has any number
-_REMEDY = "Delete it and attach the table again with `embank labels … add`, or upgrade embank."
 _USUAL_COLUMNS = {
     "key": ("key", "path", "file", "filename", "image"),
     "name": ("name", "filename", "file", "image", "path", "key"),
@@ -60,25 +49,68 @@ class LabelTable:
 
 
 @dataclass(frozen=True)
+class Conflict:
+    """Two rows with the same join value and different labels.
+
+    rows: their numbers, from 1. column: the first that differs. labels: what they have there, '' for nothing.
+    """
+
+    value: str
+    rows: tuple[int, int]
+    column: str
+    labels: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Rows whose join value came before in the table.
+
+    equal: how many say the same as an earlier one. conflicts: one for each join value with different labels.
+    """
+
+    equal: int
+    conflicts: list[Conflict]
+
+
+@dataclass(frozen=True)
 class JoinReport:
-    """How a label table fits the images: what did not match, on both sides."""
+    """How a label table fits the images: what did not match, on both sides.
+
+    ambiguous: the names that several images have, in a table that is joined by name: all of them get the labels.
+    """
 
     matched: int
     images_without_row: list[str]
     rows_without_image: list[str]
-    conflicting: list[str]
+    ambiguous: list[str]
 
 
 def make_label_table(
     name: str, table: pd.DataFrame, on: str = "key", source: str | None = None, column: str | None = None
-) -> tuple[LabelTable, list[str]]:
-    """A label table out of any table, and the join values that occur with different labels (first counts).
+) -> tuple[LabelTable, Repeats]:
+    """A label table out of any table, and what it says more than once (of a conflict the first row counts).
 
-    column: the one that holds the join values; by default the first usual name for them, such as `path`.
+    column: the one that holds the join values; by default the first usual name for them, such as `path`. Rows
+    without a join value are left out. Raises LabelTableError.
     """
     if on not in JOINS:
         raise LabelTableError(f"cannot join on {on!r}: expected one of {', '.join(JOINS)}.")
-    table = table.rename(columns=str)
+    table = _with_join_first(name, table.rename(columns=lambda title: str(title).strip()), on, column)
+    for other in table.columns[1:]:
+        table[other] = _as_labels(table[other])
+    table.index = pd.RangeIndex(1, len(table) + 1)
+    table = table.dropna(subset=[on])
+    table[on] = table[on].astype("str")
+    firsts = table.drop_duplicates(on)
+    if len(firsts) == len(table):
+        return LabelTable(name, on, source, firsts.reset_index(drop=True)), Repeats(0, [])
+    distinct = table.drop_duplicates()
+    repeats = Repeats(len(table) - len(distinct), _conflicts(firsts, distinct))
+    return LabelTable(name, on, source, firsts.reset_index(drop=True)), repeats
+
+
+def _with_join_first(name: str, table: pd.DataFrame, on: str, column: str | None) -> pd.DataFrame:
+    """A copy with the column of the join values first, called `on`."""
     usual = (column,) if column else _USUAL_COLUMNS[on]
     found = next((candidate for candidate in usual if candidate in table.columns), None)
     if found is None:
@@ -86,37 +118,74 @@ def make_label_table(
             f"label table {name!r} has no column {' or '.join(map(repr, usual))} to join on {on}; "
             f"its columns are {', '.join(table.columns)}. Name the right one with --column."
         )
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise LabelTableError(
+            f"label table {name!r} has two columns called {twice[0]!r}: rename one of them."
+        )
     rest = [other for other in table.columns if other != found]
     if not rest:
         raise LabelTableError(f"label table {name!r} has no label column beside {found!r}.")
-    table = table[[found, *rest]].rename(columns={on: f"{on}_label"} if found != on else {})
-    table = table.rename(columns={found: on}).dropna(subset=[on])
-    table[on] = table[on].astype("str")
-    for other in [name for name, dtype in table.dtypes.items() if dtype == "object"]:
-        table[other] = table[other].map(_as_label, na_action="ignore")
-    table = table.drop_duplicates(ignore_index=True)
-    conflicting = table.loc[table[on].duplicated(), on].unique().tolist()
-    return LabelTable(name, on, source, table.drop_duplicates(on, ignore_index=True)), conflicting
+    renamed = table[[found, *rest]].rename(columns={on: f"{on}_label"} if found != on else {})
+    return renamed.rename(columns={found: on})
+
+
+def _as_labels(column: pd.Series) -> pd.Series:
+    """Dates and lists, which Parquet may hold, as text; numbers, texts and truth values as they are."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if column.dtype.kind in "mM":
+        days = column.dtype.kind == "M" and bool((column.dropna() == column.dropna().dt.normalize()).all())
+        return column.map(lambda value: str(value.date() if days else value), na_action="ignore").astype(
+            "str"
+        )
+    return column.map(_as_label, na_action="ignore") if column.dtype == "object" else column
 
 
 def _as_label(value: object) -> object:
-    """Lists, which Parquet may hold, as text; other values as they are."""
     if isinstance(value, list | tuple | np.ndarray):
         return ";".join(map(str, value))
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
     return value if isinstance(value, Hashable) else str(value)
 
 
-def join_report(labels: LabelTable, images: pd.DataFrame, conflicting: list[str]) -> JoinReport:
+def _conflicts(firsts: pd.DataFrame, distinct: pd.DataFrame) -> list[Conflict]:
+    """The first conflict of each join value, the first column, among rows that all differ."""
+    on = distinct.columns[0]
+    others = distinct[distinct[on].duplicated()].drop_duplicates(on)
+    first_rows = pd.Series(firsts.index, index=firsts[on])[others[on]].to_numpy()
+    one, other = _texts(firsts.loc[first_rows]), _texts(others)
+    columns = (one != other).argmax(axis=1)
+    pairs = zip(others[on], first_rows, others.index, columns, one, other, strict=True)
+    return [
+        Conflict(str(value), (int(first), int(second)), str(distinct.columns[c]), (str(a[c]), str(b[c])))
+        for value, first, second, c, a, b in pairs
+    ]
+
+
+def _texts(table: pd.DataFrame) -> NDArray[np.object_]:
+    """Every value as text, '' where it is missing: (rows, columns)."""
+    return table.astype(object).where(table.notna(), "").astype("str").to_numpy(object)
+
+
+def join_report(labels: LabelTable, images: pd.DataFrame) -> JoinReport:
     """What matched and what did not, images by key and rows by their join value."""
     if labels.source is not None:
         images = images[images["source"] == labels.source]
     rows = labels.match(images)
-    used = rows.dropna().astype(int).unique()
+    found = rows.dropna().astype(int)
+    used = found.unique()
+    several = found[found.duplicated() & (labels.on == "name")].unique()
     return JoinReport(
         matched=int(rows.notna().sum()),
         images_without_row=images.loc[rows.isna(), "key"].tolist(),
         rows_without_image=labels.table.loc[~labels.table.index.isin(used), labels.on].tolist(),
-        conflicting=conflicting,
+        ambiguous=labels.table.loc[several, labels.on].tolist(),
     )
 
 
@@ -137,96 +206,3 @@ def join_labels(images: pd.DataFrame, tables: list[LabelTable]) -> pd.DataFrame:
             if holders[column] > 1:
                 columns[f"labels.{labels.name}.{column}"] = values
     return pd.concat([images, pd.DataFrame(columns, index=images.index)], axis=1) if columns else images
-
-
-def labels_image(labels: LabelTable) -> bytes:
-    """The bytes of a label table's Parquet file."""
-    import pyarrow as pa  # a tenth of a second, and only label tables need it
-    import pyarrow.parquet as pq
-
-    about = {"format": 1, "on": labels.on, "source": labels.source}
-    try:
-        table = pa.Table.from_pandas(labels.table, preserve_index=False)
-    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
-        raise LabelTableError(f"label table {labels.name!r} cannot be stored: {error}.") from error
-    buffer = io.BytesIO()
-    pq.write_table(table.replace_schema_metadata({_METADATA: json.dumps(about).encode()}), buffer)
-    return buffer.getvalue()
-
-
-def labels_file(directory: Path) -> Path | None:
-    """The current file of a label table: the one of the highest number."""
-    matched = [(LABELS_NAME.fullmatch(path.name), path) for path in directory.iterdir()]
-    return max(((int(match["n"]), path) for match, path in matched if match), default=(0, None))[1]
-
-
-def read_labels(directory: Path) -> LabelTable | None:
-    """The current label table in `directory`, or None. Raises StoreFormatError if it is damaged."""
-    path = labels_file(directory)
-    if path is None:
-        return None
-    data = read_committed(path, LABELS_NAME, _REMEDY)
-    import pyarrow as pa
-
-    try:
-        return _parse(directory.name, data)
-    except (ValueError, LookupError, TypeError, OSError, MemoryError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise StoreFormatError(
-            f"{path} is damaged, of a newer embank, or no label table: {reason}. {_REMEDY}"
-        ) from error
-
-
-def _parse(name: str, data: bytes) -> LabelTable:
-    """The label table in these bytes. Raises ValueError, or whatever Arrow does, for one that is not sound."""
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(io.BytesIO(data))
-    columns = [file.metadata.schema.column(number) for number in range(file.metadata.num_columns)]
-    _check_size(file.metadata, columns)
-    if any(column.path != column.name or column.max_repetition_level for column in columns):
-        raise ValueError("it has columns that are not flat")
-    texts = [column.name for column in columns if column.physical_type == "BYTE_ARRAY"]
-    table = pq.read_table(io.BytesIO(data), read_dictionary=texts)  # a text that repeats is not copied yet
-    if sum(map(_decoded_bytes, table.columns)) > _MOST_BYTES:
-        raise ValueError(f"its texts have more than {_MOST_BYTES:,} bytes")
-    about = json_object((table.schema.metadata or {}).get(_METADATA, b"null"))
-    on, source = about.get("on"), about.get("source")
-    if about.get("format") != 1 or on not in JOINS or not isinstance(source, str | None):
-        raise ValueError(f"its metadata is {about}")
-    frame: pd.DataFrame = table.cast(file.schema_arrow).to_pandas(ignore_metadata=True)
-    if list(frame.columns[:1]) != [on] or not frame.columns.is_unique:
-        raise ValueError(f"its first column is not {on!r}, or two have one name")
-    if frame[on].dtype != "str" or frame[on].isna().any() or frame[on].duplicated().any():
-        raise ValueError(f"its column {on!r} is not of texts, each once")
-    return LabelTable(name, on, source, frame)
-
-
-def _check_size(metadata: pq.FileMetaData, columns: Sequence[pq.ColumnSchema]) -> None:
-    """Of what is known before anything is read. A column of a fixed width takes it in every row, in the file or not."""
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
-    cells = rows * len(columns)
-    stored = sum(group.total_byte_size for group in groups)
-    fixed = rows * sum(max(column.length, 0) for column in columns)
-    if cells > _MOST_CELLS or max(stored, fixed) > _MOST_BYTES:
-        raise ValueError(
-            f"its {cells:,} values are more than {_MOST_CELLS:,}, or longer than {_MOST_BYTES:,} bytes"
-        )
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind))
-
-
-def _decoded_bytes(column: pa.ChunkedArray) -> int:
-    """How many bytes a column of texts will have when each stands for itself."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if not pa.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
-        return int(column.nbytes)
-    lengths = (pc.binary_length(chunk.dictionary).take(chunk.indices) for chunk in column.chunks)
-    return sum(pc.sum(pc.cast(one, pa.int64())).as_py() or 0 for one in lengths)

@@ -17,6 +17,7 @@ from store.columns import HASH_BYTES, Hashes, pack_strings
 from store.commit import CHECKSUM_BYTES, file_checksum
 from store.errors import StoreFormatError
 from store.files import open_file
+from store.halves import widened
 from store.hdf import build_frame, build_image, open_image, plain_dataset, read_about, read_array
 from store.plain_hdf5 import PlainDataset, PlainFile
 from store.recipes import space_id
@@ -159,7 +160,8 @@ def read_rows(
     if part.dtype != np.float32 or len(breaks) > len(rows) // _SHORTEST_RUN or not out.flags.c_contiguous:
         for start in range(0, len(rows), _GATHERED_AT_ONCE):  # each time a copy of so many rows is made first
             some = slice(start, start + _GATHERED_AT_ONCE)
-            out[places[some]] = part.vectors[rows[some]]
+            taken = part.vectors[rows[some]]
+            out[places[some]] = widened(taken) if taken.dtype == np.float16 else taken
         return
     width = part.dim * part.dtype.itemsize
     with open_file(part.path, buffering=0) as file:

@@ -21,7 +21,7 @@ _TRASH = re.compile(r"\.trash-[0-9a-f]{8}")
 
 
 def remove_source(path: str | Path, name: str) -> None:
-    """Removes the listing of a source. Its vectors stay: another source may have the same images.
+    """Removes the listing of a source, and all thumbnails. Its vectors stay: another source may have the same images.
 
     No job should be embedding this source. Raises StoreError if there is no such source.
     """
@@ -31,6 +31,9 @@ def remove_source(path: str | Path, name: str) -> None:
     if name not in names:
         raise StoreError(f"{path} has no source {name!r}; its sources: {', '.join(names) or 'none yet'}.")
     _throw_away(path, path / "sources" / name)
+    thumbnails = path / "cache" / "thumbnails"
+    if thumbnails.is_dir():
+        _throw_away(path, thumbnails)
 
 
 def remove_space(path: str | Path, space: str) -> str:

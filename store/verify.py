@@ -18,7 +18,7 @@ from store.feature_store import check_store
 from store.files import bytes_below, read_file
 from store.hdf import open_image, read_array
 from store.index import RowIndex
-from store.labels import LABELS_NAME, labels_file, read_labels
+from store.label_files import LABELS_NAME, labels_file, read_labels
 from store.listing import LISTING_NAME, OK, Listing, lost_listings, read_listing
 from store.part import PART_NAME, Part
 from store.recipes import space_id

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from store.commit import commit_file, make_directories, sweep_temporary_files, write_file
 from store.errors import StoreError, StoreWriteError
 from store.feature_store import STORE_FILE, check_store
-from store.labels import LabelTable, labels_file, labels_image
+from store.label_files import labels_file, labels_image
+from store.labels import LabelTable
 from store.listing import Listing, listing_files, listing_image, merge_listings, read_listing
 from store.part import PartRows, part_pieces
 from store.recipes import RecipeDict, canonical_json, space_id

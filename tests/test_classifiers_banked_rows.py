@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classifiers import HeadError, RidgeHead
+from classifiers import HeadError, RidgeHead, leave_one_out
 from classifiers import factorization as blocks
-from classifiers.banked_rows import BankedRows, fit_ridge_on_store
+from classifiers.banked_rows import BankedRows, fit_ridge_on_store, fits_in_memory
 from store import FeatureStore, StoreWriter
 from store.part import PartRows
 from store.recipes import space_id
@@ -40,6 +40,9 @@ def test_the_same_as_in_memory(
     store, images = bank
     monkeypatch.setattr(blocks, "_BLOCK", 32)
     monkeypatch.setattr(blocks, "_SCAN_BLOCK", 16)
+    monkeypatch.setattr(leave_one_out, "_SCAN_BLOCK", 16)
+    monkeypatch.setattr(leave_one_out, "_LEFT_OUT_BLOCK", 40)
+    monkeypatch.setattr(leave_one_out, "_FEW_ROWS", 16)
     monkeypatch.setattr("classifiers.gram._BLOCK", 32)
     monkeypatch.setattr("classifiers.banked_rows._MAPPED", 1000)
     X = store.vectors(space_id(RECIPE), images)
@@ -69,8 +72,8 @@ def test_the_same_as_in_memory(
 def test_what_it_cannot_be_fitted_on(bank: tuple[FeatureStore, pd.DataFrame]) -> None:
     store, images = bank
     y = np.arange(150) % 2
-    with pytest.raises(HeadError, match="class_weight needs the vectors in memory"):
-        fit_ridge_on_store(store, "Large", images, [y], class_weight="balanced")
+    with pytest.raises(HeadError, match="sample_weight does not fit"):
+        fit_ridge_on_store(store, "Large", images, [y], sample_weight=np.full(150, -1.0))
     with pytest.raises(HeadError, match="label vector 0 has no labels"):
         fit_ridge_on_store(store, "Large", images, [np.full(150, None)])
     with pytest.raises(HeadError, match="of one class"):
@@ -78,3 +81,30 @@ def test_what_it_cannot_be_fitted_on(bank: tuple[FeatureStore, pd.DataFrame]) ->
     foreign = images.assign(hash=["ab" * 16, *images["hash"].iloc[1:]])
     with pytest.raises(HeadError, match="1 of 150 images have no vector"):
         BankedRows(store, "Large", foreign)
+
+
+def test_weights_are_those_of_vectors_in_memory(bank: tuple[FeatureStore, pd.DataFrame]) -> None:
+    store, images = bank
+    X = store.vectors(space_id(RECIPE), images)
+    y = (X[:, 0] > 3.5).astype(int) + (X[:, 1] > 3.5)
+    weights = np.random.default_rng(0).integers(0, 3, 150)
+    found = fit_ridge_on_store(
+        store, "Large", images, [y, y == 0], sample_weight=weights, class_weight="balanced"
+    )
+    for one, labels in zip(found, (y, y == 0), strict=True):
+        head = RidgeHead(class_weight="balanced").fit(
+            X[weights > 0], labels[weights > 0], weights[weights > 0]
+        )
+        assert one.head.alpha_ == pytest.approx(head.alpha_)
+        np.testing.assert_allclose(one.head.coef_, head.coef_, atol=1e-5)
+        assert ((one.predicted == -1) == (weights == 0)).all()
+
+
+def test_what_fits_in_memory(
+    bank: tuple[FeatureStore, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, images = bank
+    assert fits_in_memory(store, "Large", images)
+    monkeypatch.setattr("classifiers.banked_rows._free_memory", lambda: 150 * DIM * 4 * 2 - 1)
+    assert not fits_in_memory(store, "Large", images)
+    assert fits_in_memory(store, "Large", images[:149])

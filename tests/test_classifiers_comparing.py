@@ -142,10 +142,10 @@ def test_ridge_factorizes_once_for_all_schemes(monkeypatch: pytest.MonkeyPatch) 
         return factorize(X, *rest)
 
     monkeypatch.setattr("classifiers.factor_cache.factorize", counting)
-    run_comparison(make_store(), SCHEMES, ["ridge"])
+    run_comparison(make_store(), SCHEMES, ["ridge"], quick=True)
     assert calls == [180, 180]
     calls.clear()
-    run_comparison(make_store(), SCHEMES, ["ridge"], ["Small"], cv=4)
+    run_comparison(make_store(), SCHEMES, ["ridge"], ["Small"], cv=4, quick=True)
     assert len(calls) == 4
 
 

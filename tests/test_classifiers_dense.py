@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -193,6 +195,59 @@ def test_several_labels_an_image(data: tuple[NDArray[np.float32], NDArray[np.str
     assert head.history_["val_accuracy"][-1] > 0.8
     with pytest.raises(HeadError, match="class_weight is for classes"):
         DenseHead(class_weight="balanced").fit(X, labels)
+
+
+def test_batches_of_several_labels_an_image(data: tuple[NDArray[np.float32], NDArray[np.str_]]) -> None:
+    X, y = data
+    labels = np.stack([y == "a", y != "b", y == "c"], axis=1).astype(np.int8)
+
+    def batches(epoch: int) -> Any:
+        order = np.random.default_rng(epoch).permutation(len(X))
+        return ((X[rows], labels[rows]) for rows in np.array_split(order, 4))
+
+    options: dict[str, Any] = {"epochs": 30, "learning_rate": 0.02}
+    head = DenseHead(**options, early_stopping=25).fit_batches(batches, lambda _: [(X, labels)])
+    assert head.multilabel_
+    assert (head.predict(X) == labels).all(axis=1).mean() > 0.9
+    assert head.history_["val_accuracy"][-1] > 0.9
+    whole = DenseHead(**options).fit(X, labels)
+    np.testing.assert_allclose(head.predict_proba(X), whole.predict_proba(X), atol=0.15)
+    with pytest.raises(HeadError, match="each row has 3"):
+        DenseHead().fit_batches(lambda epoch: [(X, labels[:, : 2 if epoch else 3])])
+    with pytest.raises(HeadError, match="class_weight is for classes"):
+        DenseHead(class_weight="balanced").fit_batches(batches)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_a_network_that_was_compiled_before_is_as_good_as_new(
+    data: tuple[NDArray[np.float32], NDArray[np.str_]], optimizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = data
+    options: dict[str, Any] = {
+        "hidden": (6,),
+        "dropout": 0.3,
+        "epochs": 3,
+        "early_stopping": True,
+        "optimizer": optimizer,
+    }
+    monkeypatch.setattr("classifiers.dense_training._idle", OrderedDict())
+    first = DenseHead(**options).fit(X, y)
+    monkeypatch.setattr("classifiers.dense_training._Network", None)  # no other can be made
+    DenseHead(**options, seed=5, learning_rate=0.5).fit(X[:90], y[:90])
+    again = DenseHead(**options).fit(X, y)
+    np.testing.assert_array_equal(first.predict_proba(X), again.predict_proba(X))
+    assert first.history_ == again.history_
+    with pytest.raises(TypeError):  # of another shape
+        DenseHead(**options).fit(X[:, 1:], y)
+
+
+def test_threads_do_not_train_the_same_network(data: tuple[NDArray[np.float32], NDArray[np.str_]]) -> None:
+    X, y = data
+    heads = [DenseHead(epochs=4, seed=seed) for seed in range(6)]
+    alone = [clone(head).fit(X, y).predict_proba(X) for head in heads]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda head: head.fit(X, y).predict_proba(X), heads))
+    np.testing.assert_array_equal(together, alone)
 
 
 def test_a_loss_that_runs_away(data: tuple[NDArray[np.float32], NDArray[np.str_]]) -> None:

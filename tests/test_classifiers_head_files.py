@@ -99,7 +99,12 @@ def npy(array: object) -> bytes:
 
 @pytest.mark.parametrize(
     "head",
-    [RidgeHead(), RidgeHead(alpha=2.0, class_weight={"a": 1.0, "b": 2.0, "c": 1.0}), LogisticHead(C=0.3)],
+    [
+        RidgeHead(),
+        RidgeHead(alpha=2.0, class_weight={"a": 1.0, "b": 2.0, "c": 1.0}),
+        LogisticHead(C=0.3),
+        LogisticHead(C=(0.1, 1.0)),
+    ],
 )
 @pytest.mark.parametrize("classes", [2, 3])
 def test_linear_heads_come_back(tmp_path: Path, head: Any, classes: int) -> None:
@@ -112,9 +117,25 @@ def test_linear_heads_come_back(tmp_path: Path, head: Any, classes: int) -> None
     assert (back.space, back.recipe, back.dim) == (X.space, RECIPE, 6)
     np.testing.assert_array_equal(back.predict_proba(X), head.predict_proba(X))
     assert back.predict(X).tolist() == head.predict(X).tolist()
+    learned = {name for name in vars(head) if name.endswith("_")}
+    assert {name for name in vars(back.estimator) if name.endswith("_")} == learned
+    for name in learned:
+        np.testing.assert_array_equal(getattr(back.estimator, name), getattr(head, name), name)
     again = tmp_path / "b.head"
     back.save(again)
     assert again.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["ridge", "logistic", "chosen", "several", "dense"])
+def test_files_of_the_first_format_are_read(name: str) -> None:
+    """Written by an embank of version 1 of the format; they are never written again."""
+    folder = Path(__file__).parent / "data" / "v1" / "heads"
+    expected = json.loads((folder / "expected.json").read_text())
+    back = load_head(folder / f"{name}.head")
+    vectors = np.array(expected["vectors"], np.float32)
+    np.testing.assert_allclose(back.predict_proba(vectors), expected["probabilities"][name], atol=1e-5)
+    assert back.predict(vectors).tolist() == expected["labels"][name]
+    assert back.scheme is not None and back.train_hashes.tolist() == [16]
 
 
 def test_what_else_is_kept(tmp_path: Path) -> None:

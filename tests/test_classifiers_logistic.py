@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from classifiers import HeadError, LogisticHead, SpaceMismatchError, fit_many
+from classifiers import HeadError, LogisticHead, RidgeHead, SpaceMismatchError, fit_many, turned_vectors
 from classifiers import logistic_fitting as fitting
 from store import Vectors
 
@@ -33,17 +33,18 @@ def test_same_solution_as_scikit_learn(classes: int, weight: Literal["balanced"]
 def objective(
     X: NDArray[np.float64],
     y: NDArray[np.intp],
+    weights: NDArray[np.float64],
     coef: NDArray[np.float64],
     intercept: NDArray[np.float64],
     C: float,
 ) -> float:
-    """Scikit-learn's: C times the summed log-loss, plus half the squared coefficients."""
+    """Scikit-learn's: C times the summed weighted log-loss, plus half the squared coefficients."""
     scores = X @ coef.T + intercept
     if scores.shape[1] == 1:
         scores = np.concatenate([np.zeros_like(scores), scores], axis=1)
     top = scores.max(axis=1)
     losses = np.log(np.exp(scores - top[:, None]).sum(axis=1)) + top - scores[np.arange(len(y)), y]
-    return float(C * losses.sum() + 0.5 * (coef**2).sum())
+    return float(C * (weights @ losses) + 0.5 * (coef**2).sum())
 
 
 @settings(max_examples=30, deadline=None)
@@ -54,23 +55,44 @@ def objective(
     C=st.sampled_from([1e-4, 1e-2, 1.0, 100.0]),
     separable=st.booleans(),
     single=st.booleans(),
-    shift=st.sampled_from([0.0, 20.0]),
+    shift=st.sampled_from([0.0, 1.0, 20.0]),
+    weight=st.sampled_from([None, "balanced"]),
+    weighed=st.booleans(),
+    copies=st.booleans(),
     seed=st.integers(0, 2**16),
 )
 def test_objective_and_probabilities_are_scikit_learns(
-    rows: int, dim: int, classes: int, C: float, separable: bool, single: bool, shift: float, seed: int
+    rows: int,
+    dim: int,
+    classes: int,
+    C: float,
+    separable: bool,
+    single: bool,
+    shift: float,
+    weight: Literal["balanced"] | None,
+    weighed: bool,
+    copies: bool,
+    seed: int,
 ) -> None:
     generator = np.random.default_rng(seed)
     y = np.concatenate([np.arange(classes), generator.integers(0, classes, rows - classes)])
     X = generator.normal(size=(rows, dim)) + shift
     X[:, 0] += (8 if separable else 1) * y
+    X[:, -1] = X[0, -1]  # constant
+    if copies:
+        X[rows // 2 :] = X[: rows - rows // 2]
+    given = generator.random(rows) + 0.1 if weighed else None
+    weights = np.ones(rows) if given is None else given.copy()
+    if weight:
+        weights *= (weights.sum() / classes / np.bincount(y, weights))[y]
     kind = np.float32 if single else np.float64
     X = X.astype(kind).astype(np.float64)
-    ours = LogisticHead(C=C, tol=1e-9).fit(X.astype(kind), y)
-    theirs = LogisticRegression(C=C, tol=1e-8, max_iter=50_000).fit(X - X.mean(axis=0), y)
+    ours = LogisticHead(C=C, tol=1e-9, class_weight=weight).fit(X.astype(kind), y, given)
+    theirs = LogisticRegression(C=C, tol=1e-8, max_iter=50_000, class_weight=weight)
+    theirs.fit(X - X.mean(axis=0), y, given)
     intercept = theirs.intercept_ - theirs.coef_ @ X.mean(axis=0)
-    best = objective(X, y, theirs.coef_, intercept, C)
-    found = objective(X, y, ours.coef_.astype(float), ours.intercept_.astype(float), C)
+    best = objective(X, y, weights, theirs.coef_, intercept, C)
+    found = objective(X, y, weights, ours.coef_.astype(float), ours.intercept_.astype(float), C)
     assert ours.converged_
     assert ours.gap_ <= 1e-9
     assert found <= best * (1 + (1e-4 if single and shift else 1e-6))  # the file's float32 intercept rounds
@@ -80,9 +102,9 @@ def test_objective_and_probabilities_are_scikit_learns(
 
 @pytest.mark.parametrize("rotated", [False, True])
 def test_many_together_are_what_each_is_alone(rotated: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "_WORTH_ROTATING", 0 if rotated else 10**6)
-    monkeypatch.setattr(fitting, "_SMALL_SIDE", 0)
-    monkeypatch.setattr(fitting, "_ROWS_A_DIMENSION", 10**6)
+    monkeypatch.setattr(turned_vectors, "_WORTH_ROTATING", 0 if rotated else 10**6)
+    monkeypatch.setattr(turned_vectors, "_SMALL_SIDE", 0)
+    monkeypatch.setattr(turned_vectors, "_ROWS_A_DIMENSION", 10**6)
     monkeypatch.setattr(fitting, "_NUMBERS_AT_ONCE", 100)  # several batches
     generator = np.random.default_rng(0)
     X = generator.normal(size=(80, 9)) + 1
@@ -111,11 +133,12 @@ def test_the_strength_is_the_one_with_the_least_held_out_loss() -> None:
     assert 0.5 < head.accuracies_[1] < 0.9
 
 
-def test_the_automatic_strength_follows_the_scale() -> None:
+@pytest.mark.parametrize("C", ["auto", "folds"])
+def test_the_automatic_strength_follows_the_scale(C: Literal["auto", "folds"]) -> None:
     generator = np.random.default_rng(0)
     X, y = generator.normal(size=(90, 20)), np.arange(90) % 3
     X[:, 0] += y
-    small, large = LogisticHead(C="auto").fit(X, y), LogisticHead(C="auto").fit(X * 1000, y)
+    small, large = LogisticHead(C=C).fit(X, y), LogisticHead(C=C).fit(X * 1000, y)
     ratio = large.C_ / small.C_
     assert ratio == pytest.approx(1e-6)
     np.testing.assert_allclose(large.predict_proba(X * 1000), small.predict_proba(X), atol=1e-3)
@@ -126,7 +149,7 @@ def test_several_labels_are_problems_of_their_own() -> None:
     X = generator.normal(size=(120, 10)).astype(np.float32)
     Y = X[:, :4] + generator.normal(size=(120, 4)) > 0
     Y[:, 2], Y[:, 3] = False, True
-    head = LogisticHead(tol=1e-9).fit(X, Y)
+    head = LogisticHead(C=1.0, tol=1e-9).fit(X, Y)
     for label in (0, 1):
         theirs = LogisticRegression(tol=1e-9, max_iter=10_000).fit(X.astype(float), Y[:, label])
         np.testing.assert_allclose(head.predict_proba(X)[:, label], theirs.predict_proba(X)[:, 1], atol=1e-4)
@@ -146,7 +169,7 @@ def test_standardizing_forgets_the_scale_of_each_dimension() -> None:
 def test_unfinished_is_said() -> None:
     generator = np.random.default_rng(0)
     with pytest.warns(ConvergenceWarning, match="raise max_iter"):
-        head = LogisticHead(max_iter=2).fit(generator.normal(size=(50, 9)), np.arange(50) % 3)
+        head = LogisticHead(C=10.0, max_iter=2).fit(generator.normal(size=(50, 9)), np.arange(50) % 3)
     assert not head.converged_
 
 
@@ -172,3 +195,14 @@ def test_another_spaces_vectors_are_refused() -> None:
     assert len(head.predict(X)) == 20
     with pytest.raises(SpaceMismatchError, match="image_size 224 → 160"):
         head.predict(theirs)
+
+
+def test_c_comes_from_a_ridge() -> None:
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(150, 20)).astype(np.float32)
+    ys = [(X[:, 0] + noise * generator.normal(size=150) > 0).astype(int) for noise in (0.1, 3.0)]
+    heads = fit_many(X, ys, "logistic")
+    for head, y in zip(heads, ys, strict=True):
+        assert pytest.approx(16 / RidgeHead().fit(X, y).alpha_) == head.C_
+        assert pytest.approx(head.C_ / 10) == LogisticHead().fit(X, y, np.full(150, 10.0)).C_
+    assert heads[0].C_ > heads[1].C_  # the less they tell, the smaller

@@ -1,4 +1,4 @@
-"""The report: whole in one file, escaped, each picture embedded once, and right about what was right."""
+"""The report: whole in one file, escaped, each picture embedded once, and right about what it tells."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ N = 60
 class Page(HTMLParser):
     """The tags of a page in order; raises where an end tag does not fit."""
 
-    VOID = frozenset({"meta", "br", "img", "link", "hr"})
+    VOID = frozenset({"meta", "br", "img", "link", "hr", "input"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -145,7 +145,9 @@ def test_everything_is_escaped(tmp_path: Path) -> None:
     )
     assert "<script>alert" not in text
     page = Page(text)
-    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert [kind.get("type") for tag, kind in page.tags if tag == "script"] == ["application/json"] * 2 + [
+        None
+    ]
     assert EVIL in page.text
     assert any(EVIL in label for label in page.attributes("span", "aria-label"))
 
@@ -166,7 +168,7 @@ def test_the_board_marks_the_best_row_and_can_be_sorted(tmp_path: Path) -> None:
     compared = comparison(result("one", "ridge", 5), result("one", "dense", 2), result("two", "ridge", 4))
     text = written(tmp_path, compared)
     page = Page(text)
-    assert page.attributes("tr", "class") == ["best", "best"]
+    assert [name for name in page.attributes("tr", "class") if name == "best"] == ["best", "best"]
     assert page.attributes("th", "aria-sort") == ["none"] * 10
     assert best_results(compared.results)["one"].head == "dense"
     assert re.findall(r'<circle class="point" cx="([\d.]+)"', text) == [
@@ -208,7 +210,7 @@ def test_a_scheme_of_five_thousand_classes_stays_small(tmp_path: Path) -> None:
     labels = Labels("kind", tuple(f"class {i}" for i in range(5000)), codes)
     many = made("kind", "ridge", labels, said, np.full((20, 5000), 1 / 5000), np.arange(40), np.arange(40, N))
     text = written(tmp_path, comparison(many))
-    assert "and 4940 more classes" in text
+    assert "and 4,940 more classes" in text
     assert len(text) < 200_000
 
 
@@ -245,7 +247,7 @@ def test_many_classes_get_a_list_instead_of_a_matrix(tmp_path: Path, wrong: int)
 def test_the_matrix_shows_every_count(tmp_path: Path) -> None:
     text = written(tmp_path, comparison(result("insect", "ridge", 3)))
     matrix = text.split('<table class="matrix">')[1].split("</table>")[0]
-    assert [int(n) for n in re.findall(r"<td class=\"[^>]+>(\d+)</td>", matrix)] == [8, 2, 1, 9]
+    assert [int(n) for n in re.findall(r"<td class=\"[^>]+>(\d+)</td>", matrix)] == [8, 2, 10, 1, 9, 10]
 
 
 def test_nothing_compared_is_said_and_not_an_error(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from classifiers.default_schemes import default_schemes
 from classifiers.errors import SchemeError
-from classifiers.schemes import Scheme, default_schemes
+from classifiers.schemes import Scheme
 from classifiers.targets import labelled
 
 

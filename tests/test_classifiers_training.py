@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +14,32 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from classifiers import DenseHead, HeadError, RidgeHead, compare, load_head, train_head
+from classifiers import (
+    DenseHead,
+    HeadError,
+    RidgeHead,
+    Scheme,
+    compare,
+    default_schemes,
+    load_head,
+    train_head,
+)
 from classifiers.dense_batches import store_batches
-from classifiers.schemes import Scheme, default_schemes
-from store import FeatureStore, StoreWriter
-from store.columns import hashes_from_hex, hashes_to_hex
-from store.listing import empty_listing_table
-from store.part import PartRows
+from classifiers.dense_training import _Network
+from store import FeatureStore
+from store.columns import hashes_from_hex
+from tests.small_banks import small_bank, told_apart
 
 IMAGES, VIEWS, DIM = 90, 2, 12
-RECIPE = {"backbone": "Fake", "dtype": "float32", "views": VIEWS}
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
     """Three classes that can be told apart, in two parts for each of two views."""
-    rng = np.random.default_rng(0)
-    codes = np.arange(IMAGES) % 3
-    centres = 3 * rng.normal(size=(3, DIM))
-    hashes = rng.integers(0, 256, (IMAGES, 16), dtype=np.uint8)
+    plain, codes = told_apart(3, IMAGES // 3, DIM)
+    other = plain + np.random.default_rng(1).normal(size=plain.shape).astype(np.float32)
     keys = [f"{'abc'[code]}/{number}.jpg" for number, code in enumerate(codes)]
-    writer = StoreWriter(tmp_path_factory.mktemp("training") / "bank.embank")
-    for view in range(VIEWS):
-        vectors = (centres[codes] + rng.normal(size=(IMAGES, DIM))).astype(np.float32)
-        for rows in (slice(0, 50), slice(50, IMAGES)):
-            count = len(hashes[rows])
-            part = PartRows(
-                hashes[rows], np.full(count, view, np.int16), vectors[rows], keys[rows], ["photos"] * count
-            )
-            writer.commit_part(RECIPE, part)
-    table = empty_listing_table().drop(columns="listed").reindex(range(IMAGES))
-    table = table.assign(
-        key=keys, hash=hashes_to_hex(hashes), bytes=1, mtime=1, width=1, height=1, status="ok"
-    )
-    (space,) = FeatureStore(writer.path).spaces
-    writer.replace_listing("photos", "/photos", table.assign(**{space: True}))
-    return FeatureStore(writer.path)
+    return small_bank(tmp_path_factory.mktemp("training") / "bank.embank", keys, [plain, other])
 
 
 @pytest.fixture
@@ -113,6 +104,20 @@ def test_dense_heads_and_their_curves(
 
 
 @pytest.mark.keras
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_dense_head_of_several_labels(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch, in_memory: bool
+) -> None:
+    if not in_memory:
+        monkeypatch.setattr("classifiers.dense_batches.IN_MEMORY", 0)
+        monkeypatch.setattr(DenseHead, "fit", None)
+    labels = Scheme("both", "folder", multilabel=True, groups={"p": ["a"], "q": ["b"]})
+    saved, report = train_head(store, labels, DenseHead(epochs=20, learning_rate=0.02, early_stopping=15))
+    assert saved.multilabel
+    assert report["rows"][1]["accuracy"] > 0.8
+
+
+@pytest.mark.keras
 @pytest.mark.parametrize("work", [train_head, compare])
 def test_early_stopping_parts_no_image(
     store: FeatureStore, scheme: Scheme, monkeypatch: pytest.MonkeyPatch, work: Any
@@ -132,6 +137,25 @@ def test_early_stopping_parts_no_image(
     images = (len(training) + len(held)) // VIEWS
     assert not set(training % images) & set(held % images)
     assert len(held) == VIEWS * len(set(held % images)) > 0
+
+
+@pytest.mark.keras
+def test_folds_and_schemes_of_one_shape_are_compiled_once(
+    store: FeatureStore, scheme: Scheme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    class Counted(_Network):
+        def __init__(self, *given: Any) -> None:
+            made.append(given)
+            super().__init__(*given)
+
+    monkeypatch.setattr("classifiers.dense_training._idle", OrderedDict())
+    monkeypatch.setattr("classifiers.dense_training._Network", Counted)
+    turned = Scheme("turned", "folder", groups={"x": ["b"], "y": ["c"], "z": ["a"]})
+    board = compare(store, [scheme, turned], [DenseHead(epochs=8, learning_rate=0.02)], cv=3)
+    assert len(made) == 1
+    assert board["accuracy"].min() > 0.8
 
 
 def test_batches_of_a_store(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from classifiers import LogisticHead, RidgeHead, compare, train_head
+from classifiers import LogisticHead, RidgeHead, compare, default_schemes, train_head
 from classifiers.fitting import fit_on_views
-from classifiers.schemes import default_schemes
 from store import FeatureStore, StoreWriter
 from store.columns import hashes_to_hex
 from store.listing import empty_listing_table
@@ -74,7 +73,7 @@ def test_other_heads_are_fitted_on_all_rows() -> None:
     rng = np.random.default_rng(2)
     views = [Vectors.of(rng.standard_normal((30, 5), dtype=np.float32), None, None) for _ in range(2)]
     y = np.arange(30) % 3
-    (head,) = heads = [LogisticHead()]
+    (head,) = heads = [LogisticHead(C=1.0)]
     fit_on_views(heads, views, [y])
-    expected = LogisticHead().fit(np.concatenate(views), np.concatenate([y, y]))
+    expected = LogisticHead(C=1.0).fit(np.concatenate(views), np.concatenate([y, y]))
     np.testing.assert_allclose(head.coef_, expected.coef_, rtol=1e-5)

@@ -44,6 +44,7 @@ def png(pixels: Pixels) -> bytes:
         (" zoom = 0.20, rotation=40.0 ,flip", "flip,rotation=40,zoom=0.2"),
         ("contrast=.5,vflip,shift=0,", "vflip,contrast=0.5"),
         ("brightness=1e-3", "brightness=0.001"),
+        ("shift=0.2,nearest", "nearest,shift=0.2"),
     ],
 )
 def test_one_augmentation_has_one_spec(text: str, spec: str) -> None:
@@ -69,6 +70,7 @@ def test_one_augmentation_has_one_spec(text: str, spec: str) -> None:
         ("flip,zoom=0.1,flip", "'flip' is given twice"),
         ("", "changes nothing"),
         ("zoom=0", "changes nothing"),
+        ("nearest", "changes nothing"),
     ],
 )
 def test_what_is_no_augmentation_is_said(text: str, told: str) -> None:
@@ -79,11 +81,18 @@ def test_what_is_no_augmentation_is_said(text: str, told: str) -> None:
 AMOUNTS = ("rotation", "shift", "shear", "zoom", "brightness", "contrast")
 
 
-@given(st.dictionaries(st.sampled_from(AMOUNTS), st.floats(0, 0.5), min_size=1), st.booleans(), st.booleans())
-def test_specs_are_read_back_exactly(amounts: dict[str, float], flip: bool, vflip: bool) -> None:
+@given(
+    st.dictionaries(st.sampled_from(AMOUNTS), st.floats(0, 0.5), min_size=1),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_specs_are_read_back_exactly(
+    amounts: dict[str, float], flip: bool, vflip: bool, nearest: bool
+) -> None:
     if not any(amounts.values()) and not flip and not vflip:
         return
-    augmentation = Augmentation(flip, vflip, **amounts)
+    augmentation = Augmentation(flip, vflip, nearest=nearest, **amounts)
     assert Augmentation.parse(augmentation.spec) == augmentation
 
 
@@ -139,6 +148,18 @@ def test_views_are_what_they_were_on_other_machines() -> None:
 
 def views_of(text: str, square: Pixels, count: int = 40) -> Pixels:
     return augmented_views(square, Augmentation.parse(text), 1 + count, "ff00")[1:]
+
+
+def test_nearest_repeats_the_edge_where_the_picture_is_mirrored_without_it() -> None:
+    square = np.zeros((32, 32, 3), np.uint8)
+    square[:, :, 0] = np.arange(32, dtype=np.uint8) * 8  # darkest to the left
+    mirrored, repeated = (
+        Augmentation.parse(f"shift=0.5{fill}").apply(square, "a", 1)[16, :, 0] for fill in ("", ",nearest")
+    )
+    assert (np.diff(repeated.astype(int)) >= 0).all()
+    assert len(np.unique(repeated)) < 32
+    assert not np.array_equal(mirrored, repeated)
+    assert not (np.diff(mirrored.astype(int)) >= 0).all()
 
 
 @pytest.mark.parametrize(("text", "axis"), [("flip", 1), ("vflip", 0)])

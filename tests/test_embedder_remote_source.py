@@ -284,6 +284,8 @@ def test_a_password_is_stored_and_shown_nowhere(site: Site) -> None:
         open_source("http://me:secret@127.0.0.1:1/pets")
     assert "secret" not in str(told.value)
     assert without_password("abfs://box@account/x@y:z@") == "abfs://box@account/x@y:z@"
+    assert without_password("https://token@host/x@y") == "https://host/x@y"
+    assert without_password("sftp://me@host/x") == "sftp://me@host/x"
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embedder.errors import SourceError
+from embedder.errors import ImageError, SourceError
 from embedder.images import decode_rgb
-from embedder.sources import open_source, read_entry
+from embedder.sources import open_source, read_entry, reader_at
 from store.folders import folder_and_split
 from store.keras_setup import load_keras
 
@@ -91,6 +91,10 @@ def test_images_are_the_original_bytes_with_their_labels(beasts: str) -> None:
         row = labels.loc[entry.key]
         assert (row["age"], row["owner"]) == (number, f"ö{number}")
         assert row["label"] == ["cat", "dog"][number % 2] if number else np.isnan(row["label"])
+    read, again = reader_at(source.location), reader_at(source.location, whole=True)
+    assert [again(entry.key) for entry in source.entries] == [read_entry(entry) for entry in source.entries]
+    with pytest.raises(ImageError, match="with all others"):
+        read("train/000001")
     columns = folder_and_split(labels.index.to_series())
     assert columns["split"].value_counts().to_dict() == {"train": 5, "test": 3}
 

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 from store.commit import checksum, commit_file
 from store.errors import LabelTableError, StoreError, StoreFormatError
 from store.feature_store import FeatureStore
-from store.labels import LabelTable, join_labels, join_report, labels_image, make_label_table, read_labels
+from store.label_files import labels_image, read_labels
+from store.labels import Conflict, LabelTable, Repeats, join_labels, join_report, make_label_table
 from store.writer import StoreWriter
 
 
@@ -35,8 +37,8 @@ def _images(*names: str) -> pd.DataFrame:
 
 def _table(on: str, rows: Mapping[str, str], source: str | None = None, column: str = "label") -> LabelTable:
     frame = pd.DataFrame({on: list(rows), column: list(rows.values())}, dtype="str")
-    labels, conflicting = make_label_table("t", frame, on, source)
-    assert not conflicting
+    labels, repeats = make_label_table("t", frame, on, source)
+    assert not repeats.conflicts
     return labels
 
 
@@ -63,7 +65,7 @@ def test_a_hash_is_joined_wherever_the_bytes_are() -> None:
 def test_a_table_of_one_source_leaves_others_alone() -> None:
     table = _table("key", {"cats/1.jpg": "a"}, source="wild")
     assert _joined(IMAGES, table) == [None, None, None, "a"]
-    report = join_report(table, IMAGES, [])
+    report = join_report(table, IMAGES)
     assert (report.matched, report.images_without_row) == (1, [])
 
 
@@ -102,7 +104,7 @@ def test_a_join_is_a_look_up_in_a_dict(
     ]
     assert _joined(images, labels) == expected
 
-    report = join_report(labels, images, [])
+    report = join_report(labels, images)
     meant = images[images["source"] == only] if only else images
     found = [label is not None for label in _joined(meant, labels)]
     assert report.matched == sum(found)
@@ -133,8 +135,8 @@ def test_a_join_leaves_the_images_as_they_were() -> None:
 
 def test_rows_that_disagree_are_reported_and_the_first_counts() -> None:
     frame = pd.DataFrame({"path": ["a", "b", "a", "b", "c"], "label": ["x", "y", "z", "y", "w"]})
-    labels, conflicting = make_label_table("t", frame)
-    assert conflicting == ["a"]
+    labels, repeats = make_label_table("t", frame)
+    assert repeats == Repeats(1, [Conflict("a", (1, 3), "label", ("x", "z"))])
     assert labels.table.to_dict("list") == {"key": ["a", "b", "c"], "label": ["x", "y", "w"]}
 
 
@@ -280,3 +282,81 @@ def test_a_table_is_a_parquet_file_that_any_tool_reads() -> None:
     table = pq.read_table(io.BytesIO(image))
     assert table.to_pydict() == {"key": ["a"], "label": ["x"]}
     assert json.loads(table.schema.metadata[b"embank"]) == {"format": 1, "on": "key", "source": "photos"}
+
+
+def test_rows_that_say_the_same_count_once_and_those_that_differ_are_told_by_number() -> None:
+    frame = pd.DataFrame(
+        {
+            "path": ["a", "b", None, "a", "b", "c", "b", "c"],
+            "age": [1.0, 2.0, 9.0, 1.0, 2.0, None, 3.0, 5.0],
+            "coat": ["x", "y", "z", "x", "Y", None, "y", None],
+        }
+    )
+    labels, repeats = make_label_table("t", frame)
+    assert labels.table["key"].tolist() == ["a", "b", "c"]
+    assert repeats.equal == 1
+    assert repeats.conflicts == [
+        Conflict("b", (2, 5), "coat", ("y", "Y")),
+        Conflict("c", (6, 8), "age", ("", "5.0")),
+    ]
+
+
+@settings(deadline=None)
+@given(rows=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["x", "y", None])), max_size=8))
+def test_each_join_value_is_kept_once_and_every_contradiction_is_told(
+    rows: list[tuple[str, str | None]],
+) -> None:
+    frame = pd.DataFrame(
+        {"path": [key for key, _ in rows], "label": [label for _, label in rows]}, dtype="str"
+    )
+    labels, repeats = make_label_table("t", frame)
+    said = {key: [label or "" for other, label in rows if other == key] for key, _ in rows}
+    assert labels.table["key"].tolist() == list(said)
+    assert labels.table["label"].fillna("").tolist() == [texts[0] for texts in said.values()]
+    assert {one.value for one in repeats.conflicts} == {
+        key for key, texts in said.items() if len(set(texts)) > 1
+    }
+    assert repeats.equal == sum(len(texts) - len(set(texts)) for texts in said.values())
+    for one in repeats.conflicts:
+        assert tuple(rows[number - 1][1] or "" for number in one.rows) == one.labels
+
+
+def test_a_name_of_several_images_is_told() -> None:
+    table = _table("name", {"1.jpg": "a", "2.jpg": "b"})
+    assert join_report(table, IMAGES).ambiguous == ["1.jpg"]
+    assert join_report(_table("name", {"1.jpg": "a"}, source="wild"), IMAGES).ambiguous == []
+    assert join_report(_table("key", {"cats/1.jpg": "a"}), IMAGES).ambiguous == []
+
+
+def test_dates_lists_and_decimals_of_parquet_become_what_schemes_understand(tmp_path: Path) -> None:
+    when = pd.Timestamp("2026-01-02 03:04")
+    frame = pd.DataFrame(
+        {
+            "path": ["a", "b"],
+            "day": [pd.Timestamp("2026-01-02"), pd.NaT],
+            "moment": [when, pd.NaT],
+            "date": [when.date(), None],
+            "price": [Decimal("1.50"), None],
+            "raw": [b"x", None],
+            "tags": [["x", "y"], None],
+            "kind": pd.Categorical(["p", None]),
+            " padded ": [1, 2],
+        }
+    )
+    labels, _ = make_label_table("t", frame)
+    first = labels.table.iloc[0].to_dict()
+    assert first == {
+        "key": "a", "day": "2026-01-02", "moment": "2026-01-02 03:04:00", "date": "2026-01-02", "price": 1.5,
+        "raw": "x", "tags": "x;y", "kind": "p", "padded": 1,
+    }  # fmt: skip
+    assert labels.table.iloc[1].drop(["key", "padded"]).isna().all()
+    StoreWriter(tmp_path / "s.embank").attach_labels(labels)
+    again = read_labels(tmp_path / "s.embank" / "labels" / "t")
+    assert again is not None
+    assert again.table.iloc[0].to_dict() == first
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    frame = pd.DataFrame([["a", "x", "y"]], columns=["path", "coat", "coat "])
+    with pytest.raises(LabelTableError, match="has two columns called 'coat': rename one"):
+        make_label_table("t", frame)

@@ -124,3 +124,38 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
 def test_two_labels_do_not_become_one_number(tmp_path: Path) -> None:
     table = _read(tmp_path, "path,version\na.jpg,1.1\nb.jpg,1.10\n")
     assert table["version"].nunique() == 2
+
+
+def test_a_table_in_another_encoding_is_told_by_line_and_read_when_it_is_named(tmp_path: Path) -> None:
+    data = "path,label\na.jpg,x\nb.jpg,Grün\n".encode("latin-1")
+    with pytest.raises(LabelTableError, match=r"line 3 is not UTF-8; save it as CSV UTF-8, or .* --encoding"):
+        _read(tmp_path, data)
+    assert read_table(tmp_path / "labels.csv", "latin-1")["label"].tolist() == ["x", "Grün"]
+    for encoding in ("klingon", "hex"):
+        with pytest.raises(LabelTableError, match=f"there is no encoding '{encoding}'"):
+            read_table(tmp_path / "labels.csv", encoding)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_says_the_encoding(tmp_path: Path, encoding: str) -> None:
+    table = _read(tmp_path, "path;label\na.jpg;Grün\n".encode(encoding))
+    assert table.to_dict("list") == {"path": ["a.jpg"], "label": ["Grün"]}
+
+
+def test_fields_may_hold_separators_quotes_and_line_ends(tmp_path: Path) -> None:
+    table = _read(tmp_path, 'path;"a, b, c, d";label\na.jpg;x;"two\nlines; and ""quotes"""\n')
+    assert table.columns.tolist() == ["path", "a, b, c, d", "label"]
+    assert table["label"].tolist() == ['two\nlines; and "quotes"']
+
+
+def test_what_stands_for_nothing_can_be_named(tmp_path: Path) -> None:
+    table = _read(tmp_path, "path,age\na.jpg,3\nb.jpg,NA\nc.jpg,-\n")
+    assert table["age"].tolist() == ["3", "NA", "-"]
+    named = read_table(tmp_path / "labels.csv", missing=["NA", "-"])
+    assert named["age"].tolist()[0] == 3.0
+    assert named["age"].isna().tolist() == [False, True, True]
+
+
+def test_dates_stay_text(tmp_path: Path) -> None:
+    table = _read(tmp_path, "path,seen\na.jpg,2026-01-02\nb.jpg,03.04.2026\n")
+    assert table["seen"].tolist() == ["2026-01-02", "03.04.2026"]

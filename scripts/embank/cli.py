@@ -14,7 +14,23 @@ from typing import Annotated, NoReturn
 import typer
 
 import embank
-from embank.commands import backbones, bank, demo, embed, export, heads, predict, upkeep
+from embank.commands import (
+    backbones,
+    bank,
+    baseline,
+    demo,
+    doctor,
+    embed,
+    export,
+    finetune,
+    heads,
+    labels,
+    planning,
+    predict,
+    schemes,
+    similar,
+    upkeep,
+)
 from embank.console import say
 
 app = typer.Typer(
@@ -47,7 +63,23 @@ def _general(
         os.environ["EMBANK_DEBUG"] = "1"
 
 
-for module in (demo, embed, bank, heads, predict, export, backbones, upkeep):
+for module in (
+    demo,
+    embed,
+    bank,
+    labels,
+    schemes,
+    heads,
+    finetune,
+    baseline,
+    planning,
+    predict,
+    similar,
+    export,
+    backbones,
+    doctor,
+    upkeep,
+):
     module.register(app)
 
 

@@ -1,8 +1,7 @@
-"""`embank info`, `verify` and `labels`: what is in a store, whether it is sound, and labels to go with it."""
+"""`embank info` and `verify`: what is in a store, and whether it is sound."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,22 +10,9 @@ import typer
 from embank.console import counted, print_json, print_table, progress, say
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from store import FeatureStore
 
 _JSON = typer.Option("--json", help="Print one JSON document.")
-
-
-class _Action(StrEnum):
-    add = "add"
-    list = "list"
-
-
-class _Join(StrEnum):
-    key = "key"
-    name = "name"
-    hash = "hash"
 
 
 def register(app: typer.Typer) -> None:
@@ -37,11 +23,6 @@ def register(app: typer.Typer) -> None:
     app.command(
         "verify", short_help="Check that a store is sound.", epilog="Example: embank verify pets.embank"
     )(_verify)
-    app.command(
-        "labels",
-        short_help="Attach a label table, or list them.",
-        epilog="Example: embank labels pets.embank add coats.csv --on name",
-    )(_labels)
 
 
 def _info(
@@ -49,12 +30,17 @@ def _info(
     errors: Annotated[
         bool, typer.Option("--errors", help="List the images that could not be embedded.")
     ] = False,
+    samples: Annotated[
+        Path | None, typer.Option(help="Draw some of the images with their names and sizes, OUT.png.")
+    ] = None,
     json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Show sources, spaces, rows, errors, label tables, heads and size on disk."""
     from store import FeatureStore
 
     opened = FeatureStore(store)
+    if samples:
+        _write_samples(opened, samples)
     summary = opened.summary()
     bad = opened.errors()
     if json:
@@ -64,6 +50,14 @@ def _info(
     if errors:
         rows = bad[["source", "key", "status"]].to_numpy().tolist()
         print_table("Images that could not be embedded", ["source", "image", "why"], rows)
+
+
+def _write_samples(store: FeatureStore, path: Path) -> None:
+    from embank.grids import drawn_rows, sample_cells, write_grid
+
+    images = store.images()
+    write_grid(sample_cells(store, images.iloc[drawn_rows(len(images))]), path)
+    say(f"Samples: {path}")
 
 
 def _print_summary(store: Path, summary: dict[str, Any]) -> None:
@@ -126,79 +120,3 @@ def _verify(
             print(f"  {damage.file}: {damage.what}")
     if not found.ok:
         raise typer.Exit(1)
-
-
-def _labels(
-    store: Annotated[Path, typer.Argument(help="The store.")],
-    action: Annotated[_Action, typer.Argument(help="add a table, or list those attached.")],
-    table: Annotated[Path | None, typer.Argument(help="A .csv, .tsv or .parquet file.")] = None,
-    on: Annotated[_Join, typer.Option(help="What rows are joined by.")] = _Join.key,
-    column: Annotated[str | None, typer.Option(help="The column that holds the join values.")] = None,
-    name: Annotated[str | None, typer.Option(help="What the store calls the table.")] = None,
-    json: Annotated[bool, _JSON] = False,
-) -> None:
-    """Attach a label table, or list those attached; says what does not match on both sides."""
-    from store import FeatureStore
-
-    opened = FeatureStore(store)
-    if action is _Action.list:
-        attached = opened.summary()["labels"]
-        if json:
-            print_json({"labels": attached})
-        else:
-            rows = [(n, t["rows"], t["on"], ", ".join(t["columns"])) for n, t in attached.items()]
-            print_table("Label tables", ["table", "rows", "joined on", "columns"], rows)
-        return
-    if table is None:
-        raise typer.BadParameter("name the table to add.", param_hint="TABLE")
-    _attach(opened, table, on.value, column, name or table.stem, json)
-
-
-def _attach(opened: FeatureStore, table: Path, on: str, column: str | None, name: str, json: bool) -> None:
-    from store import LabelTableError, StoreWriter
-    from store.labels import join_report, make_label_table
-    from store.tables import read_table
-
-    labels, conflicting = make_label_table(name, read_table(table), on, column=column)
-    if labels.table.empty:
-        raise LabelTableError(f"{table} has no rows.")
-    report = join_report(labels, opened.images(), conflicting)
-    if not report.matched:
-        raise LabelTableError(
-            f"no row of {table} matches an image of {opened.path} on {on}; the table has "
-            f"{labels.table[on].iloc[0]!r}, the store for instance {_example(opened.images())!r}. "
-            "Join on something else (--on key, name or hash), or name another --column."
-        )
-    StoreWriter(opened.path).attach_labels(labels)
-    for other in opened.label_tables.values():
-        shared = sorted({*other.columns} & {*labels.columns}) if other.name != name else []
-        for label in shared:
-            say(
-                f"Note: the table {other.name!r} has {label!r} too. labels.{label} is of the table that comes first "
-                f"by name and has a value; labels.{name}.{label} is this one's."
-            )
-    sides = {
-        "images without a row": report.images_without_row,
-        "rows without an image": report.rows_without_image,
-        "join values with different labels (the first counts)": report.conflicting,
-    }
-    for what, values in sides.items():
-        if values:
-            say(f"{len(values)} {what}, for instance {values[0]}")
-    document = {
-        "table": name,
-        "columns": labels.columns,
-        "matched": report.matched,
-        "images_without_row": report.images_without_row,
-        "rows_without_image": report.rows_without_image,
-        "conflicting": report.conflicting,
-    }
-    if json:
-        print_json(document)
-    else:
-        columns = ", ".join(f"labels.{column}" for column in labels.columns)
-        print(f"{name}: labels for {report.matched} images, as {columns}")
-
-
-def _example(images: pd.DataFrame) -> str:
-    return str(images["key"].iloc[0]) if len(images) else "no image"

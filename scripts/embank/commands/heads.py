@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from embank.boards import compare_with_progress, tell_comparison
-from embank.console import counted, interval, percent, print_json, print_table, say
+from embank.console import say
+from embank.figures import describe_curves, tell_figures, tell_heads
+from embank.options import (
+    CURVES,
+    GROUP,
+    JSON,
+    PLAIN,
+    SCHEMES,
+    SEED,
+    SPLIT,
+    TEST_SIZE,
+    chosen_scheme,
+    sound_schemes,
+)
 
 if TYPE_CHECKING:
-    from classifiers import Scheme
+    from classifiers.evaluating import Evaluated
     from store import FeatureStore
 
-_JSON = typer.Option("--json", help="Print one JSON document.")
-_SCHEMES = typer.Option(help="A YAML file of label schemes; else `folder` and the columns of label tables.")
-_SPLIT = typer.Option(help="auto, folder, random, or a column whose values are train, val and test.")
-_TEST_SIZE = typer.Option(min=0.01, max=0.99, help="Share of held-out images of a random split.")
-_SEED = typer.Option(min=0, help="Of a random split.")
-_GROUP = typer.Option(
-    help="A column whose equal values (one animal, one scene) belong together: they stay on one side of a split, "
-    "and intervals come from whole groups."
-)
 # With the values they have by default; the rest are those of the classes, which docs/heads.md names.
 HEADS = (
     "ridge(class_weight=none)",
-    "logistic(C=1.0, class_weight=none)",
+    "logistic(C=auto, class_weight=none)",
     "dense(hidden=(), dropout=0.0, epochs=30, batch_size=32, optimizer=adam, learning_rate=none, early_stopping=false)",
     "svm(C=1.0, kernel=rbf, gamma=scale)",
     "knn(n_neighbors=10, metric=cosine)",
@@ -35,16 +40,6 @@ HEADS = (
     "boosting(max_iter=100, learning_rate=0.1)",
     "mlp(hidden_layer_sizes=(100,), alpha=0.0001)",
 )
-_PLAIN = typer.Option("--plain", help="Do not train on the augmented views of a space that has some.")
-
-_OTHERS = {
-    "micro_f1": "micro F1",
-    "average_precision": "average precision",
-    "top_5_accuracy": "top 5",
-    "roc_auc": "ROC-AUC",
-    "log_loss": "log-loss",
-    "calibration_error": "calibration error",
-}
 
 
 def register(app: typer.Typer) -> None:
@@ -62,8 +57,9 @@ def register(app: typer.Typer) -> None:
     )(_compare)
     app.command(
         "evaluate",
-        short_help="Figures of a saved head.",
-        epilog="""Example: embank evaluate pets.embank pets.head --where "width >= 400" """,
+        short_help="Figures of saved heads, and which of two is better.",
+        epilog="""Example: embank evaluate pets.embank pets.head --where "width >= 400"; or embank evaluate """
+        "pets.embank ridge.head dense.head",
     )(_evaluate)
 
 
@@ -78,36 +74,57 @@ def _train(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Where to save the head.")],
-    schemes: Annotated[Path | None, _SCHEMES] = None,
+    schemes: Annotated[Path | None, SCHEMES] = None,
     space: Annotated[
         str | None, typer.Option(help="A backbone or a space id; needed if there are several.")
     ] = None,
-    split: Annotated[str, _SPLIT] = "auto",
-    test_size: Annotated[float, _TEST_SIZE] = 0.2,
-    seed: Annotated[int, _SEED] = 0,
-    group: Annotated[str | None, _GROUP] = None,
-    plain: Annotated[bool, _PLAIN] = False,
-    json: Annotated[bool, _JSON] = False,
+    split: Annotated[str, SPLIT] = "auto",
+    test_size: Annotated[float, TEST_SIZE] = 0.2,
+    seed: Annotated[int, SEED] = 0,
+    group: Annotated[str | None, GROUP] = None,
+    plain: Annotated[bool, PLAIN] = False,
+    curves: Annotated[Path | None, CURVES] = None,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Train one head, save it, and print its figures on the held-out images."""
     from classifiers import train_head
+    from embank.grids import picture_kind
     from store import FeatureStore
 
+    if curves:
+        picture_kind(curves)
     opened = FeatureStore(store)
-    chosen = _scheme(opened, scheme, schemes)
+    chosen = chosen_scheme(opened, scheme, schemes)
     saved, report = train_head(
         opened, chosen, head, space, split=split, test_size=test_size, seed=seed, group=group, plain=plain
     )
     saved.save(out)
-    _print_figures(report, json)
+    tell_figures(report, json)
     if report["curves"]:
-        say(_describe_curves(report["curves"]))
+        say(describe_curves(report["curves"]))
+    if curves:
+        _draw_curves(report, curves)
     say(f"Saved to {out}. Label new photos with: embank predict {out} PHOTOS…")
+
+
+def _draw_curves(report: dict[str, Any], path: Path) -> None:
+    from embank.learning_curves import write_curves
+
+    if not report["curves"]:
+        say(f"{report['head']} is not trained in epochs, so it has no learning curves to draw.")
+        return
+    write_curves(report["curves"], path, f"{report['scheme']}: {report['head']}", first=1)
+    say(f"Learning curves: {path}")
 
 
 def _evaluate(
     store: Annotated[Path, typer.Argument(help="The store.")],
-    head_file: Annotated[Path, typer.Argument(help="A file that `embank train` saved.")],
+    head_files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A file that `embank train` saved; of several, each two are compared on the same images."
+        ),
+    ],
     where: Annotated[
         list[str] | None,
         typer.Option(help='A subset, such as "split == \'val\'" or "large: width > 800"; may repeat.'),
@@ -115,23 +132,50 @@ def _evaluate(
     scheme: Annotated[
         str | None, typer.Option(help="The true labels; by default the head's own scheme.")
     ] = None,
-    schemes: Annotated[Path | None, _SCHEMES] = None,
-    group: Annotated[str | None, _GROUP] = None,
-    json: Annotated[bool, _JSON] = False,
+    schemes: Annotated[Path | None, SCHEMES] = None,
+    group: Annotated[str | None, GROUP] = None,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw what one head says of some images, OUT.png: green where it is right, red with the truth in "
+            "brackets; of each subset beside it."
+        ),
+    ] = None,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Print the figures of a saved head on a store's images, those it was trained on left out."""
-    from classifiers import evaluate_head, load_head
+    """Print the figures of saved heads on a store's images, those they were trained on left out."""
+    from classifiers import evaluate_heads, load_head
+    from classifiers.evaluating import evaluated
+    from embank.grids import picture_kind
     from store import FeatureStore
 
-    saved = load_head(head_file)
+    if gallery:
+        picture_kind(gallery)
+    heads = {str(path): load_head(path) for path in head_files}
     opened = FeatureStore(store)
-    chosen = _scheme(opened, scheme, schemes) if scheme else None
-    _print_figures(evaluate_head(opened, saved, chosen, where or [], group), json)
+    chosen = chosen_scheme(opened, scheme, schemes) if scheme else None
+    if gallery and len(head_files) > 1:
+        raise typer.BadParameter("--gallery shows what one head says: name one.")
+    if len(head_files) == 1:
+        (saved,) = heads.values()
+        found = evaluated(opened, saved, chosen, group)
+        tell_figures(found.report(where or []), json)
+        if gallery:
+            _write_galleries(opened, found, where or [], gallery)
+    else:
+        tell_heads(evaluate_heads(opened, heads, chosen, where or [], group), json)
+
+
+def _write_galleries(store: FeatureStore, found: Evaluated, where: list[str], path: Path) -> None:
+    from embank.grids import write_prediction_grids
+
+    for place in write_prediction_grids(store, found, where, path):
+        say(f"Gallery: {place}")
 
 
 def _compare(
     store: Annotated[Path, typer.Argument(help="The store.")],
-    schemes: Annotated[Path | None, _SCHEMES] = None,
+    schemes: Annotated[Path | None, SCHEMES] = None,
     heads: Annotated[
         str, typer.Option(help="Comma-separated, such as ridge,dense(epochs=20).")
     ] = "ridge,logistic",
@@ -141,14 +185,20 @@ def _compare(
     cv: Annotated[
         int | None, typer.Option(min=2, help="Cross-validation with K folds, not one split.")
     ] = None,
-    split: Annotated[str, _SPLIT] = "auto",
-    test_size: Annotated[float, _TEST_SIZE] = 0.2,
-    seed: Annotated[int, _SEED] = 0,
-    group: Annotated[str | None, _GROUP] = None,
-    plain: Annotated[bool, _PLAIN] = False,
+    split: Annotated[str, SPLIT] = "auto",
+    test_size: Annotated[float, TEST_SIZE] = 0.2,
+    seed: Annotated[int, SEED] = 0,
+    group: Annotated[str | None, GROUP] = None,
+    plain: Annotated[bool, PLAIN] = False,
+    train_sizes: Annotated[
+        str | None, typer.Option(help="Numbers of training images, such as 100,500,all; all by default.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Without the honest figures (docs/honest-figures.md).")
+    ] = False,
     csv: Annotated[Path | None, typer.Option(help="Write the board as CSV.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a report to look at, OUT.html.")] = None,
-    json: Annotated[bool, _JSON] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """The board: every scheme x head x space, with figures on held-out images."""
     from classifiers import HeadError, SchemeError
@@ -167,14 +217,16 @@ def _compare(
         "seed": seed,
         "group": group,
         "plain": plain,
+        "train_sizes": _train_sizes(train_sizes),
+        "quick": quick,
     }
+    sound, broken = sound_schemes(opened, schemes)
     try:
-        comparison = compare_with_progress(
-            opened, _schemes(opened, schemes), split_heads(heads), wanted, settings
-        )
+        comparison = compare_with_progress(opened, sound, split_heads(heads), wanted, settings)
     except ComparisonInterrupted as interrupt:
         tell_comparison(opened, interrupt.partial, settings, csv, report, json)
         raise
+    comparison = replace(comparison, errors=(*broken, *comparison.errors))
     tell_comparison(opened, comparison, settings, csv, report, json)
     if not comparison.results and not comparison.errors:
         raise SchemeError(
@@ -184,62 +236,12 @@ def _compare(
         raise typer.Exit(1 if comparison.results else 2)
 
 
-def _describe_curves(curves: dict[str, list[float]]) -> str:
-    """`30 epochs: loss 1.812 → 0.214, accuracy …`."""
-    changes = (f"{name} {values[0]:.3f} → {values[-1]:.3f}" for name, values in curves.items())
-    return f"{counted(len(curves['loss']), 'epoch')}: {', '.join(changes)} (--json has all)."
+def _train_sizes(text: str | None) -> tuple[int | None, ...]:
+    """(100, None) of `100,all`. Raises SplitError."""
+    from classifiers import SplitError
 
-
-def _print_figures(report: dict[str, Any], json: bool) -> None:
-    for note in report.get("notes", []):
-        say(f"Note: {note}")
-    if json:
-        print_json({key: value for key, value in report.items() if key != "notes"})
-        return
-    title = f"{report['scheme']}: {report['head']} on {report['space']}, {len(report['classes'])} classes"
-    others = [key for key in _OTHERS if any(row.get(key) is not None for row in report["rows"])]
-    columns = [
-        "subset",
-        "n",
-        "accuracy",
-        "95 % interval",
-        "balanced",
-        "macro F1",
-        *(_OTHERS[key] for key in others),
-    ]
-    rows = [
-        [
-            row["subset"],
-            row["n"],
-            percent(row["accuracy"]),
-            interval(row["accuracy_low"], row["accuracy_high"]),
-            percent(row["balanced_accuracy"]),
-            percent(row["macro_f1"]),
-            *(f"{row[key]:.3f}" if row[key] is not None else "" for key in others),
-        ]
-        for row in report["rows"]
-    ]
-    least_needed = ("calibration error", "log-loss", "top 5", "micro F1", "ROC-AUC")
-    print_table(title, columns, rows, least_needed)
-
-
-def _schemes(store: FeatureStore, path: Path | None) -> dict[str, Scheme]:
-    from classifiers import default_schemes, load_schemes
-
-    if path is not None:
-        return load_schemes(path)
-    schemes, notes = default_schemes(store.images())
-    for note in notes:
-        say(f"Note: {note}")
-    return schemes
-
-
-def _scheme(store: FeatureStore, name: str, path: Path | None) -> Scheme:
-    from classifiers import SchemeError
-    from classifiers.suggestions import suggest
-
-    schemes = _schemes(store, path)
-    if name not in schemes:
-        where = str(path) if path else str(store.path)
-        raise SchemeError(f"{where} has no scheme {name!r}. {suggest(name, schemes)}")
-    return schemes[name]
+    words = [word.strip().lower() for word in (text or "all").split(",")]
+    wrong = [word for word in words if word != "all" and not word.isdecimal()]
+    if wrong:
+        raise SplitError(f"--train-sizes has {wrong[0]!r}: give whole numbers or all, such as 100,500,all.")
+    return tuple(None if word == "all" else int(word) for word in words)

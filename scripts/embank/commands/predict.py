@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embank.commands.embed import warn_of_random_weights
-from embank.console import print_json, print_table, progress
+from embank.console import print_json, print_table, progress, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +56,9 @@ def _predict(
         ),
     ] = 1,
     csv: Annotated[Path | None, typer.Option(help="Write the rows as CSV.")] = None,
+    gallery: Annotated[
+        Path | None, typer.Option(help="Draw some of the images with their labels, OUT.png.")
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -73,6 +76,10 @@ def _predict(
 
     if backbone and not imagenet:
         raise typer.BadParameter("--backbone goes with --imagenet; a head has its own backbone.")
+    if gallery:
+        from embank.grids import picture_kind
+
+        picture_kind(gallery)
     head = None if imagenet else _load_head(files)
     entries = files_as_entries(files if imagenet else files[1:])
     opened = _open_engine(head, backbone or _IMAGENET_BACKBONE, weights, engine, batch_size)
@@ -84,6 +91,8 @@ def _predict(
         from store.commit import write_file
 
         write_file(csv, pd.DataFrame(rows).to_csv(index=False).encode())
+    if gallery:
+        _write_gallery(entries, rows, gallery)
     if json:
         print_json({"rows": rows})
     else:
@@ -169,6 +178,26 @@ def _rows(
             answers = [(classes[code], float(scores[number][code])) for code in best]
         rows += [{"image": entry.key, "label": name, "score": one, "error": None} for name, one in answers]
     return rows
+
+
+def _write_gallery(entries: list[Entry], rows: list[dict[str, Any]], path: Path) -> None:
+    """Draws images that have a label, with all their rows."""
+    from embank.grids import Cell, drawn_rows, write_grid
+    from embedder.images import decode_rgb
+    from embedder.sources import read_entry
+    from embedder.thumbnails import EDGE, make_thumbnail
+
+    lines: dict[str, list[str]] = {}
+    for row in rows:
+        if row["error"] is None:
+            lines.setdefault(row["image"], []).append(f"{row['label']} {row['score']:.3f}")
+    shown = [entry for entry in entries if entry.key in lines]
+    cells = []
+    for number in drawn_rows(len(shown)):
+        picture = make_thumbnail(decode_rgb(read_entry(shown[number]), EDGE)).jpeg
+        cells.append(Cell(picture, tuple(lines[shown[number].key])))
+    write_grid(cells, path)
+    say(f"Gallery: {path}")
 
 
 def _several(head: SavedHead, scores: NDArray[np.floating[Any]]) -> tuple[str, float]:

@@ -1,0 +1,52 @@
+"""The recipe of the backbone that is to be tuned: by its name, or as a space of a store was made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from embedder import FinetuneError, FrozenRecipe, Recipe
+from embedder.weights import recipe_settings
+from store import FeatureStore, Space
+
+_OF_THE_SPACE = ("image_size", "fit", "preprocessing")
+
+
+def tuning_recipe(
+    store: FeatureStore,
+    backbone: str | None,
+    space: str | None,
+    options: Mapping[str, Any],
+    weights: str | None = None,
+) -> Recipe:
+    """The recipe to tune: of a named backbone, or as a space of the store was made, with `options` of `Recipe` on top.
+
+    weights: those of the space's backbone, if they are not known on this machine. Raises FinetuneError.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if (backbone is None) == (space is None):
+        raise FinetuneError("say what to tune: either --backbone NAME, or --space SPACE of the store.")
+    if backbone is not None:
+        return Recipe(backbone, weights or "imagenet", **given)
+    chosen = _whole_space(store, str(space))
+    recipe = FrozenRecipe.from_dict(chosen.recipe)
+    settings = recipe_settings(dataclasses.replace(recipe, augment=None, views=1), weights)
+    given.pop("seed", None)
+    clashing = [name for name, value in given.items() if name in _OF_THE_SPACE]
+    if clashing:
+        raise FinetuneError(
+            f"{chosen.id} has its {', '.join(clashing)} already: leave that out, or name the backbone "
+            "with --backbone."
+        )
+    return dataclasses.replace(settings, **given)
+
+
+def _whole_space(store: FeatureStore, name: str) -> Space:
+    """The space of this name. Banked activations of the same backbone are not meant by its name alone."""
+    whole = [
+        space
+        for id_, space in store.spaces.items()
+        if id_.rpartition("-")[0].lower() == name.lower() and space.recipe.get("pooling") != "none"
+    ]
+    return whole[0] if len(whole) == 1 else store.space(name)
