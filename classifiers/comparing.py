@@ -82,21 +82,22 @@ def run_comparison(
 ) -> Comparison:
     """Trains and evaluates every head on every scheme and space.
 
-    `schemes`: by default `folder` and the columns of attached label tables. `spaces`: all by default. `cv`: the
-    number of folds; otherwise one split, of the kind that `Splitter` describes. `group`: a column whose equal
-    values stay on one side of a split, and are resampled together for intervals. `plain`: train on the images
-    themselves only, where a space has augmented views of them too; tested they always are so. `train_sizes`: train
-    on so many of the training images, None for all; the smaller ones are among the larger ones. `quick`: without
-    audits. `pictures`: gives JPEGs of rows of the images (None for a file that is gone), so that audits know mean
-    colours. A scheme that
-    cannot be used is an entry of `errors` and stops nothing. `progress(done, total, what)` is called before each
-    step and at the end. Raises HeadError for an unknown head, UnknownSpaceError for an unknown space, and
-    ComparisonInterrupted with what was finished on Ctrl-C.
+    `schemes`: by default `folder` and the columns of attached label tables. `spaces`: by default all but feature
+    maps. `cv`: the number of folds; otherwise one split, of the kind that `Splitter` describes. `group`: a column
+    whose equal values stay on one side of a split, and are resampled together for intervals. `plain`: train on
+    the images themselves only, where a space has augmented views of them too; tested they always are so.
+    `train_sizes`: train on so many of the training images, None for all; the smaller ones are among the larger
+    ones. `quick`: without audits. `pictures`: gives JPEGs of rows of the images (None for a file that is gone),
+    so that audits know mean colours. A scheme that cannot be used is an entry of `errors` and stops nothing.
+    `progress(done, total, what)` is called before each step and at the end. Raises HeadError for an unknown head,
+    UnknownSpaceError for an unknown space, and ComparisonInterrupted with what was finished on Ctrl-C.
     """
     for head in heads:
         make_head(head)
     images = store.images()
-    ids = list(dict.fromkeys(store.space(name).id for name in (store.spaces if spaces is None else spaces)))
+    ids = list(
+        dict.fromkeys(store.space(name).id for name in (store.pooled_spaces if spaces is None else spaces))
+    )
     named, notes = _named(schemes, images)
     splitter = Splitter(images, split, test_size, seed, group)
     settings = Settings(cv, plain, _checked(train_sizes), quick, pictures)

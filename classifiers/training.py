@@ -95,8 +95,8 @@ def _fit(
 
 
 def only_space(store: FeatureStore) -> Space:
-    """The one space of a store. Raises HeadError if it has several, or none."""
-    spaces = list(store.spaces.values())
+    """The one space of a store, of pooled vectors if there are some. Raises HeadError if it has several, or none."""
+    spaces = list(store.pooled_spaces.values())
     if len(spaces) != 1:
         known = ", ".join(store.spaces) or "none yet"
         raise HeadError(f"say which space: the store has {known}.")

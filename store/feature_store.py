@@ -78,13 +78,22 @@ class FeatureStore:
         tables = {path.name: read_labels(path) for path in sorted(_subdirectories(self.path / "labels"))}
         return {name: table for name, table in tables.items() if table}
 
+    @property
+    def pooled_spaces(self) -> Mapping[str, Space]:
+        """The spaces but those of feature maps, which are meant only by their full ids; all, if all are maps."""
+        return _pooled(self.spaces)
+
     def space(self, name: str) -> Space:
-        """The space of this id, or of this backbone where only one recipe of it is banked."""
+        """The space of this id, or of this backbone where only one recipe of it is banked.
+
+        A backbone's name means its pooled vectors, if they are banked beside its feature maps.
+        """
         if name in self.spaces:
             return self.spaces[name]
-        fitting = [
-            space for id_, space in self.spaces.items() if id_.rpartition("-")[0].lower() == name.lower()
-        ]
+        named = {
+            id_: space for id_, space in self.spaces.items() if id_.rpartition("-")[0].lower() == name.lower()
+        }
+        fitting = list(_pooled(named).values())
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
@@ -198,6 +207,10 @@ class FeatureStore:
             ]
             .pipe(_with_source, listing.source)
         )
+
+
+def _pooled(spaces: Mapping[str, Space]) -> Mapping[str, Space]:
+    return {id_: space for id_, space in spaces.items() if not space.holds_maps} or spaces
 
 
 def check_store(path: Path) -> None:

@@ -47,6 +47,11 @@ class Space:
         return self.parts[0].dim if self.parts else 0
 
     @property
+    def holds_maps(self) -> bool:
+        """Whether its vectors are feature maps, not pooled."""
+        return self.recipe.get("pooling") == "none"
+
+    @property
     def views(self) -> int:
         """Rows of each image: 1, or more in a space of an augmenting recipe, of which view 0 is the image itself."""
         return int(self.recipe.get("views", 1))

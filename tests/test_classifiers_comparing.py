@@ -47,12 +47,16 @@ class FakeStore:
     ) -> None:
         self._images, self._vectors = images, vectors
         self.reads: list[str] = []
-        self.spaces = {}
+        self.spaces: dict[str, Any] = {}
         for recipe in recipes:
             id_ = space_id(recipe)
             self.spaces[id_] = SimpleNamespace(
                 id=id_, recipe=recipe, dim=8, rows=len(images), views=1, find=self._finder(id_)
             )
+
+    @property
+    def pooled_spaces(self) -> dict[str, Any]:
+        return self.spaces
 
     def _finder(self, id_: str) -> Any:
         known = {

@@ -230,6 +230,15 @@ def test_a_backbone_of_two_recipes_must_be_named_in_full(path: Path) -> None:
         assert store.space(space_id(recipe)).recipe == recipe
 
 
+def test_a_backbone_means_its_pooled_vectors_where_there_are_some(path: Path) -> None:
+    maps = RECIPE | {"pooling": "none"}
+    StoreWriter(path).open_space(maps)
+    store = FeatureStore(path)
+    assert store.space("ResNet50").id == space_id(RECIPE)
+    assert list(store.pooled_spaces) == [space_id(RECIPE)]
+    assert store.space(space_id(maps)).holds_maps
+
+
 def test_an_unknown_space_is_answered_with_the_known_ones(path: Path) -> None:
     wrong = f"{space_id(RECIPE)[:-1]}x"
     with pytest.raises(UnknownSpaceError, match=f"has no space '{wrong}'") as raised:

@@ -39,7 +39,7 @@ def ladder(result: Result, audit: Audit | None) -> list[dict[str, Any]]:
     if audit and audit.noise:
         noise = audit.noise
         rows.append(_step("the nearest image’s label", noise.nearest_accuracy, note="of all labelled images"))
-        note = "no classifier on these vectors is expected to pass it"
+        note = "estimated bound on any classifier of these vectors"
         rows.insert(0, _step("ceiling", noise.ceiling, note=note))
     if audit and audit.nuisance:
         one = audit.nuisance

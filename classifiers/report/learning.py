@@ -48,7 +48,7 @@ def _by_epoch(history: Mapping[str, Sequence[float]], name: str, title: str, hea
     shown = percent if share else "{:.4g}".format
     return Chart(
         title=title,
-        about=f"{head}, in training with dropout, as it was optimized."
+        about=f"{head}, in training, with its dropout if it has some."
         + (" In validation on images held out of the training." if "validation" in lines else ""),
         x=x,
         y=y,

@@ -120,7 +120,7 @@ def save_report(
     about = {
         "command": command,
         "store": str(store.path),
-        **{key: value for key, value in settings.items() if value is not None},
+        **{key: value for key, value in settings.items() if value not in (None, False, (None,))},
         **{f"recipe of {space}": store.spaces[space].recipe for space in spaces},
     }
     write_report(

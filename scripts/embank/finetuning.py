@@ -303,7 +303,7 @@ def _describe(tunable: Tunable, task: Task) -> str:
         f"{tunable.weights_of(trained=True):,} weights are trained, "
         f"{tunable.weights_of(trained=False):,} stay as they are"
     )
-    name = f"{tunable.recipe.backbone} has {len(layers)} layers"
+    name = f"{tunable.frozen.backbone} has {len(layers)} layers"
     if cut is None:
         return f"{name}; it is trained from layer {task.from_layer} on, end to end: {counts}."
     between = (

@@ -137,7 +137,7 @@ def _paste(sheet: Image.Image, cell: Cell, corner: tuple[int, int]) -> None:
             picture = photo.convert("RGB")
         picture.thumbnail((_EDGE, _EDGE))
     left = corner[0] + (_EDGE - picture.width) // 2
-    top = corner[1] + (_EDGE - picture.height) // 2
+    top = corner[1] + _EDGE - picture.height
     if cell.right is not None:
         box = (left - _FRAME, top - _FRAME, left + picture.width + _FRAME, top + picture.height + _FRAME)
         sheet.paste(_RIGHT if cell.right else _WRONG, box)

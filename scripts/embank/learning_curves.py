@@ -8,6 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from classifiers.report.charts import Axis
 from embank.grids import picture_kind
 
 Point = tuple[float, float]
@@ -16,7 +17,6 @@ _WIDTH, _HEIGHT = 460, 330
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 66, 46
 _INK, _FAINT, _GRID, _PAPER = (40, 40, 40), (110, 110, 110), (225, 225, 225), (255, 255, 255)
 _LINES = (("", "training", (31, 119, 180)), ("val_", "validation", (214, 96, 20)))
-_TICKS = 5
 
 
 def write_curves(curves: Mapping[str, Sequence[float]], path: Path, title: str = "", first: int = 0) -> None:
@@ -52,10 +52,8 @@ class _Panel:
         }
         values = [value for line in self._lines.values() for value in line] or [0.0]
         self._epochs = max((len(line) for line in self._lines.values()), default=1)
-        self._low = 0.0 if name == "loss" else min(values)
-        self._high = max(values) if name == "loss" else 1.0
-        if self._high - self._low < 1e-6:
-            self._high = self._low + 1e-6
+        low, high = (0.0, max(values)) if name == "loss" else (min(values), 1.0)
+        self._y = Axis(name, low, max(high, low + 1e-6), _HEIGHT - _BOTTOM, _TOP, percent=name == "accuracy")
 
     def draw(self) -> None:
         self._draw_axes()
@@ -70,26 +68,22 @@ class _Panel:
 
     def _draw_axes(self) -> None:
         self._text((self._left + _WIDTH - _RIGHT - 70, 48), self._name, _INK)
-        for number in range(_TICKS):
-            value = self._low + (self._high - self._low) * number / (_TICKS - 1)
-            y = self._point(0, value)[1]
+        for y, label in self._y.ticks:
             self._line([(self._left + _LEFT, y), (self._left + _WIDTH - _RIGHT, y)], _GRID, 1)
-            label = f"{value:.3g}" if self._name == "loss" else f"{value:.1%}"
-            self._text((self._left + 8, y - 7), label, _FAINT)
+            self._text((self._left + 14, y - 7), label.replace("\u202f", ""), _FAINT)
         step = max(1, -(-(self._epochs - 1) // 10))
         for epoch in range(0, self._epochs, step):
             self._text(
-                (self._point(epoch, self._low)[0] - 4, _HEIGHT - _BOTTOM + 6),
+                (self._point(epoch, self._y.low)[0] - 4, _HEIGHT - _BOTTOM + 6),
                 str(self._first + epoch),
                 _FAINT,
             )
         self._text((self._left + _WIDTH // 2, _HEIGHT - 20), "epoch", _FAINT)
 
     def _point(self, epoch: int, value: float) -> Point:
-        wide, high = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
-        share = (value - self._low) / (self._high - self._low)
+        wide = _WIDTH - _LEFT - _RIGHT
         x = self._left + _LEFT + wide * (epoch / max(1, self._epochs - 1))
-        return x, _TOP + high * (1 - min(1.0, max(0.0, share)))
+        return x, float(self._y(value))
 
     def _line(self, points: Sequence[Point], colour: tuple[int, int, int], width: int) -> None:
         scaled = [(x * _SCALE, y * _SCALE) for x, y in points]

@@ -8,7 +8,7 @@ from typing import Any
 
 from embedder import FinetuneError, FrozenRecipe, Recipe
 from embedder.weights import recipe_settings
-from store import FeatureStore, Space
+from store import FeatureStore
 
 _OF_THE_SPACE = ("image_size", "fit", "preprocessing")
 
@@ -29,7 +29,7 @@ def tuning_recipe(
         raise FinetuneError("say what to tune: either --backbone NAME, or --space SPACE of the store.")
     if backbone is not None:
         return Recipe(backbone, weights or "imagenet", **given)
-    chosen = _whole_space(store, str(space))
+    chosen = store.space(str(space))
     recipe = FrozenRecipe.from_dict(chosen.recipe)
     settings = recipe_settings(dataclasses.replace(recipe, augment=None, views=1), weights)
     given.pop("seed", None)
@@ -40,13 +40,3 @@ def tuning_recipe(
             "with --backbone."
         )
     return dataclasses.replace(settings, **given)
-
-
-def _whole_space(store: FeatureStore, name: str) -> Space:
-    """The space of this name. Banked activations of the same backbone are not meant by its name alone."""
-    whole = [
-        space
-        for id_, space in store.spaces.items()
-        if id_.rpartition("-")[0].lower() == name.lower() and space.recipe.get("pooling") != "none"
-    ]
-    return whole[0] if len(whole) == 1 else store.space(name)

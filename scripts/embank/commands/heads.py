@@ -180,7 +180,8 @@ def _compare(
         str, typer.Option(help="Comma-separated, such as ridge,dense(epochs=20).")
     ] = "ridge,logistic",
     spaces: Annotated[
-        str | None, typer.Option(help="Comma-separated backbones or space ids; all by default.")
+        str | None,
+        typer.Option(help="Comma-separated backbones or space ids; by default all but feature maps."),
     ] = None,
     cv: Annotated[
         int | None, typer.Option(min=2, help="Cross-validation with K folds, not one split.")
