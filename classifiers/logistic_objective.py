@@ -69,7 +69,9 @@ class Objective:
         else:
             sums = [self._sums(weights, range(0, len(self.Z), size))]
         value, flat, curvature = (sum(parts[1:], start=parts[0]) for parts in zip(*sums, strict=True))
-        gradient = self._in_basis(flat).reshape(q, k, width)
+        gradient = self._in_basis(flat).reshape(q, -1, width)
+        if k > 1:
+            gradient = np.concatenate([gradient, -gradient.sum(axis=1, keepdims=True)], axis=1)
         penalties = self.problems.penalties
         gradient[..., :-1] += penalties.astype(x.dtype)[:, None, None] * x[..., :-1]
         value = value + 0.5 * penalties * inner_products(x[..., :-1], x[..., :-1])
@@ -85,7 +87,7 @@ class Objective:
         for start in range(0, len(self.Z), size):
             rows = slice(start, start + size)
             codes = self.problems.codes[:, rows]
-            scores = _scores(weights, self.Z[rows]).reshape(q, k, -1)
+            scores = _scores(weights, self.Z[rows], q, k)
             shares = np.ones_like(codes) if self.problems.weights is None else self.problems.weights[:, rows]
             best = scores[:, 0] > 0 if k == 1 else scores.argmax(axis=1)
             hits += ((best == codes) * shares).sum(axis=1)
@@ -93,8 +95,12 @@ class Objective:
         return losses, hits
 
     def _in_dimensions(self, x: NDArray[Any]) -> NDArray[Any]:
-        """Weights and intercepts (q, k, r + 1) for centred rows as those (q · k, r + 1) for the rows of Z."""
-        flat = x.reshape(-1, x.shape[2]).copy()
+        """Weights and intercepts (q, k, r + 1) for centred rows as those for the rows of Z.
+
+        Of several classes they are relative to the last, which is left out: (q · (k - 1), r + 1).
+        """
+        free = x[:, :-1] - x[:, -1:] if x.shape[1] > 1 else x.copy()
+        flat = free.reshape(-1, x.shape[2])
         if self.basis is not None:
             flat[:, :-1] = shared_scores(flat[:, :-1], self.basis)
         if self.mean is not None:
@@ -102,7 +108,7 @@ class Objective:
         return flat
 
     def _in_basis(self, flat: NDArray[Any]) -> NDArray[Any]:
-        """Gradients by what `_in_dimensions` gives as gradients by what it takes, (q · k, r + 1)."""
+        """Gradients by what `_in_dimensions` gives as gradients by what it takes, without the last class."""
         if self.mean is not None:
             flat[:, :-1] -= flat[:, -1:] * self.mean.astype(flat.dtype)
         if self.basis is not None:
@@ -110,29 +116,32 @@ class Objective:
         return flat
 
     def _sums(self, flat: NDArray[Any], starts: range) -> tuple[Float, NDArray[Any], Float]:
-        """The sums over blocks of rows of losses (q,), of gradients (q · k, r + 1), and of p (1 - p) (q, k)."""
-        q = len(self.problems)
-        k = len(flat) // q
+        """The sums over blocks of rows of losses (q,), of gradients like `flat`, and of p (1 - p) (q, k)."""
+        q, k = len(self.problems), self.problems.classes
         value, curvature = np.zeros(q), np.zeros((q, k))
         gradient = np.zeros_like(flat)
         for start in starts:
             rows = slice(start, start + starts.step)
             block = self.Z[rows].astype(flat.dtype, copy=False)
-            scores = _scores(flat, block).reshape(q, k, len(block))
+            scores = _scores(flat, block, q, k)
             weights = None if self.problems.weights is None else self.problems.weights[:, rows]
             losses, residual, bend = _losses(scores, self.problems.codes[:, rows], weights)
             value += losses
             curvature += bend
-            errors = residual.reshape(q * k, len(block))
+            errors = residual[:, : max(1, k - 1)].reshape(len(flat), len(block))
             gradient[:, :-1] += weighted_sums(errors, block)
             gradient[:, -1] += errors.sum(axis=1)
         return value, gradient, curvature
 
 
-def _scores(flat: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
-    """The scores (m, n) of rows (n, r), given weights and intercepts (m, r + 1)."""
-    scores = scores_of(np.ascontiguousarray(flat[:, :-1]), rows)
-    scores += flat[:, -1:]
+def _scores(flat: NDArray[Any], rows: NDArray[Any], q: int, k: int) -> NDArray[Any]:
+    """The scores (q, k, n) of rows (n, r), given weights and intercepts (m, r + 1); those of a last class are 0."""
+    found = scores_of(np.ascontiguousarray(flat[:, :-1]), rows)
+    found += flat[:, -1:]
+    if k == 1:
+        return found[:, None]
+    scores = np.zeros((q, k, len(rows)), found.dtype)
+    scores[:, :-1] = found.reshape(q, k - 1, -1)
     return scores
 
 

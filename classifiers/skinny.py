@@ -23,11 +23,13 @@ def scores_of(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     """weights @ rows.T: (m, r) and (n, r) to (m, n)."""
     if len(weights) > _FEW:
         return np.asarray(weights @ rows.T)
-    scores = np.empty((len(weights), len(rows)), np.result_type(weights, rows))
     size = _few_rows(weights.shape)
-    for start in range(0, len(rows), size):
-        np.matmul(weights, rows[start : start + size].T, out=scores[:, start : start + size])
-    return scores
+    stacks, width = len(rows) // size, rows.shape[1]
+    whole = stacks * size
+    # Stacked, for one call: several would take turns with those of other threads.
+    stacked = np.matmul(rows[:whole].reshape(stacks, size, width), weights.T)
+    scores = np.concatenate([stacked.reshape(whole, len(weights)), rows[whole:] @ weights.T])
+    return np.ascontiguousarray(scores.T)
 
 
 def products(rows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
@@ -41,11 +43,13 @@ def weighted_sums(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     """weights @ rows: (m, n) and (n, r) to (m, r)."""
     if len(weights) > _FEW:
         return np.asarray(weights @ rows)
-    sums = np.zeros((len(weights), rows.shape[1]), np.result_type(weights, rows))
-    size = _few_rows(sums.shape)
-    for start in range(0, len(rows), size):
-        sums += weights[:, start : start + size] @ rows[start : start + size]
-    return sums
+    few, width = len(weights), rows.shape[1]
+    size = _few_rows((few, width))
+    stacks = len(rows) // size
+    whole = stacks * size
+    turned = np.ascontiguousarray(weights[:, :whole].reshape(few, stacks, size).swapaxes(0, 1))
+    stacked = np.matmul(turned, rows[:whole].reshape(stacks, size, width))
+    return np.asarray(stacked.sum(axis=0) + weights[:, whole:] @ rows[whole:])
 
 
 def shared_scores(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:

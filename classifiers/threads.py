@@ -24,9 +24,10 @@ def for_shares(work: Callable[[range], Result], rows: int, step: int) -> list[Re
     if count < 2:
         return [work(starts)]
     size = -(-len(starts) // count)
-    shares = [starts[first : first + size] for first in range(0, len(starts), size)]
-    with ThreadPoolExecutor(len(shares)) as pool:
-        return list(pool.map(work, shares))
+    own, *others = (starts[first : first + size] for first in range(0, len(starts), size))
+    with ThreadPoolExecutor(max(1, len(others))) as pool:
+        futures = [pool.submit(work, share) for share in others]
+        return [work(own), *(future.result() for future in futures)]
 
 
 def few_threads(small: bool) -> AbstractContextManager[object]:

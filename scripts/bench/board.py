@@ -24,7 +24,8 @@ from heads import made_labels, made_vectors
 from PIL import Image
 
 from classifiers import run_comparison
-from classifiers.report import write_report
+from classifiers.curves import few_shots
+from classifiers.report import best_results, vector_maps, write_report
 from classifiers.results import Comparison
 from store import FeatureStore, StoreWriter
 from store.labels import make_label_table
@@ -63,11 +64,18 @@ def bench(store: FeatureStore, heads: list[str], cv: int, path: Path) -> None:
     comparison = run_comparison(store, None, heads, cv=cv, pictures=pictures, progress=watch)
     watch(0, 0, "")  # the board and its pairs are made after the last report
     board = watch.total
-    start = time.perf_counter()
-    write_report(path, comparison, title="Bench", pictures=pictures, about={})
-    report = time.perf_counter() - start
-    for part, seconds in watch.parts.items():
+    reporting = Watch()
+    best = list(best_results(comparison.results).values())
+    reporting(0, 0, "curves")
+    curves = few_shots(store, comparison, best[0].space)
+    reporting(0, 0, "map")
+    maps = vector_maps(store, comparison, best)
+    reporting(0, 0, "writing")
+    write_report(path, comparison, title="Bench", pictures=pictures, about={}, curves=curves, maps=maps)
+    reporting(0, 0, "")
+    for part, seconds in (watch.parts + reporting.parts).items():
         print(f"  {part}: {seconds:.1f} s")
+    report = reporting.total
     print(f"  report, {path.stat().st_size / 1e6:.1f} MB: {report:.1f} s")
     rows = f"{len(comparison.audits)} schemes x {len(heads)} heads x {cv} folds"
     print(f"{rows} on {len(comparison.images):,} images: {board + report:.1f} s (60 at most for 100 schemes)")
