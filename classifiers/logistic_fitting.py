@@ -130,7 +130,7 @@ def _set_learned(head: LogisticHead, found: Sequence[Solutions], turned: Turned)
     from sklearn.exceptions import ConvergenceWarning
 
     coefficients, intercepts = turned.back(np.concatenate([one.coef[0] for one in found]).astype(np.float64))
-    dtype = turned.Z.dtype
+    dtype = turned.dtype
     head.coef_, head.intercept_ = coefficients.astype(dtype), intercepts.astype(dtype)
     head.n_iter_ = np.array([max(int(one.n_iter[0]) for one in found)])
     head.gap_ = max(float(one.gap[0]) for one in found)

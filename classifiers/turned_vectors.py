@@ -24,6 +24,7 @@ class Turned:
     """Vectors in coordinates that suit the solver, and the way back."""
 
     Z: NDArray[Any]
+    dtype: np.dtype[Any]  # of the vectors themselves
     curvatures: Float
     mean: Float | None  # of Z, if it is not centred
     basis: NDArray[Any] | None  # in whose columns the curvatures are, if not in those of Z
@@ -77,6 +78,7 @@ class Turned:
         length = float(curvatures.sum()) / len(X)
         return cls(
             Z,
+            X.dtype,
             np.append(curvatures, len(X)),
             mean,
             basis,

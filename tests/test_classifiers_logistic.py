@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
@@ -48,6 +48,10 @@ def objective(
 
 
 @settings(max_examples=30, deadline=None)
+@example(
+    rows=16, dim=69, classes=4, C=100.0, separable=True, single=True, shift=0.0, weight="balanced", weighed=False,
+    copies=True, seed=0,
+)  # fmt: skip  # fails if the rows are turned in float32
 @given(
     rows=st.integers(12, 90),
     dim=st.integers(1, 100),
@@ -87,14 +91,14 @@ def test_objective_and_probabilities_are_scikit_learns(
         weights *= (weights.sum() / classes / np.bincount(y, weights))[y]
     kind = np.float32 if single else np.float64
     X = X.astype(kind).astype(np.float64)
-    ours = LogisticHead(C=C, tol=1e-9, class_weight=weight).fit(X.astype(kind), y, given)
+    ours = LogisticHead(C=C, tol=1e-12, max_iter=5000, class_weight=weight).fit(X.astype(kind), y, given)
     theirs = LogisticRegression(C=C, tol=1e-8, max_iter=50_000, class_weight=weight)
     theirs.fit(X - X.mean(axis=0), y, given)
     intercept = theirs.intercept_ - theirs.coef_ @ X.mean(axis=0)
     best = objective(X, y, weights, theirs.coef_, intercept, C)
     found = objective(X, y, weights, ours.coef_.astype(float), ours.intercept_.astype(float), C)
     assert ours.converged_
-    assert ours.gap_ <= 1e-9
+    assert ours.gap_ <= 1e-12  # an estimate: seen a thousand times too low
     assert found <= best * (1 + (1e-4 if single and shift else 1e-6))  # the file's float32 intercept rounds
     expected = theirs.predict_proba(X - X.mean(axis=0))
     np.testing.assert_allclose(ours.predict_proba(X.astype(kind)), expected, atol=1e-3)
