@@ -19,6 +19,7 @@ from classifiers.factorization import factorize
 from classifiers.fitting import label_vector, same_rows
 from classifiers.ridge import RidgeHead, by_weights, left_out_codes, solve_ridges
 from classifiers.row_weights import sample_weights
+from classifiers.targets import agreeing
 from store import FeatureStore
 from store.columns import hashes_from_hex
 
@@ -127,7 +128,7 @@ def fit_ridge_on_store(
         codes = [head.learn_labels(labels[i][order], X) for head, i in zip(heads, group, strict=True)]
         given = [None if weights is None else weights[order]] * len(heads)
         kept = FactorCache.of(store).rows(X.space.id, hashes_from_hex(images["hash"].iloc[order]))
-        for weighed, indices in by_weights(heads, codes, given, len(X)):
+        for weighed, indices in by_weights(heads, codes, given):
             some = [heads[i] for i in indices], [codes[i] for i in indices]
             for i, one in zip(indices, _left_out(X, *some, weighed, kept), strict=True):
                 found[group[i]] = _of_all(one, codes[i], order, len(images))
@@ -158,7 +159,6 @@ def _of_all(
 ) -> LeftOut:
     """A head and its predictions, those of the given rows among so many images."""
     head, predicted = found
-    right = predicted == codes
     everywhere = np.full((images, *predicted.shape[1:]), -1 if predicted.ndim == 1 else 0, predicted.dtype)
     everywhere[rows] = predicted
-    return LeftOut(head, everywhere, float((right.all(axis=1) if right.ndim == 2 else right).mean()))
+    return LeftOut(head, everywhere, float(agreeing(predicted, codes).mean()))

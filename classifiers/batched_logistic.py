@@ -25,6 +25,7 @@ _PAIRS = 8
 _SUFFICIENT = 1e-4
 _PATIENCE = 20
 _WORTH_COPYING = 0.1
+_FLATTENED = 1e-2  # of the curvature before a step
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,11 @@ class _Descent:
         curved = inner_products(y, self._precondition(y))
         self.scale = np.where(curved > 0, product / np.where(curved > 0, curved, 1), self.scale)
         self.S, self.Y, self.R = [*self.S, s][-_PAIRS:], [*self.Y, y][-_PAIRS:], [*self.R, inverse][-_PAIRS:]
+        # A step far past the optimum of classes that can be told apart ends where the loss is flat: pairs from
+        # before would hide how much there is to gain by going back.
+        flattened = taken & (h.max(axis=1) < _FLATTENED * self.h.max(axis=1))
+        if flattened.any():
+            self.R = [np.where(flattened, 0.0, one) for one in self.R]
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             secant = self.step * -self.slope / (slope - self.slope)
         shorter = np.clip(np.nan_to_num(secant, nan=0.0), 0.1 * self.step, 0.6 * self.step)

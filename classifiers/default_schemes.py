@@ -7,8 +7,7 @@ from pandas.api.types import is_numeric_dtype
 
 from classifiers.schemes import Scheme
 from classifiers.values import as_texts, given
-
-_SIDES = frozenset(("train", "training", "val", "valid", "validation", "test"))
+from store.folders import SPLITS
 
 
 def default_schemes(images: pd.DataFrame) -> tuple[dict[str, Scheme], list[str]]:
@@ -25,7 +24,7 @@ def default_schemes(images: pd.DataFrame) -> tuple[dict[str, Scheme], list[str]]
         distinct = len(set(texts))
         name = column.removeprefix("labels.")
         name = column if name in schemes else name
-        if column == "labels.split" and _SIDES.issuperset(text.lower() for text in texts):
+        if column == "labels.split" and SPLITS.keys() >= {text.lower() for text in texts}:
             notes.append(f"column {column!r} is no scheme: it splits the images.")
         elif distinct < 2:
             found = f"only the value {texts[0]!r}" if distinct else "no values"

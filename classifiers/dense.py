@@ -13,7 +13,7 @@ from classifiers.dense_options import check_options
 from classifiers.dense_training import Block, Layer, Passes, block, keras_model, train
 from classifiers.errors import HeadError
 from classifiers.heads import Head, probabilities
-from classifiers.row_weights import ClassWeight, refuse_class_weight, row_weights, sample_weights
+from classifiers.row_weights import ClassWeight, training_weights
 from classifiers.scaling import mean_and_scale
 
 _BLOCK = 16_384
@@ -42,8 +42,6 @@ class DenseHead(Head):
     where there is something to validate on val_loss, val_accuracy; the first two are those of the training
     itself, with dropout, as Keras reports them); and `classes_`, `space_`, `recipe_` as any head.
     """
-
-    _several_labels = True
 
     def __init__(
         self,
@@ -92,10 +90,8 @@ class DenseHead(Head):
         check_options(self)
         vectors, codes = self._checked_training(X, y)
         self._check_nodes()
-        refuse_class_weight(self)
-        weights = sample_weights(sample_weight, len(vectors))
-        if self.class_weight is not None:
-            weights *= row_weights(self.class_weight, self.classes_, codes)
+        weights = training_weights(self, codes, sample_weight)
+        weights = np.ones(len(codes)) if weights is None else weights
         training, held = np.arange(len(codes)), None
         if self.early_stopping is not False and validation is None:
             training, held = self.hold_out(codes, groups)
@@ -123,11 +119,8 @@ class DenseHead(Head):
             )
         counts, moments = survey(self, batches(0))
         self._check_nodes()
-        refuse_class_weight(self)
-        by_class = np.ones(len(counts))
-        if self.class_weight is not None:
-            each = row_weights(self.class_weight, self.classes_, np.repeat(np.arange(len(counts)), counts))
-            by_class = each[np.cumsum(counts) - 1]
+        each = training_weights(self, np.repeat(np.arange(len(counts)), counts), None)
+        by_class = np.ones(len(counts)) if each is None else each[np.cumsum(counts) - 1]
         mean, scale = moments.mean_and_scale(self.standardize)
 
         def passes(epoch: int) -> Iterator[tuple[Block, NDArray[np.intp]]]:
@@ -216,11 +209,6 @@ class DenseHead(Head):
     def nodes(self) -> int:
         """Of the last layer: one a class or label, or one for two classes with output='sigmoid'."""
         return 1 if self.output == "sigmoid" and not self.multilabel_ else len(self.classes_)
-
-    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 (scikit-learn has no types)
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags
 
     def _forward(self, X: Array) -> Array:
         for kernel, bias in self.layers_[:-1]:

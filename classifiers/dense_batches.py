@@ -25,11 +25,6 @@ Batch = tuple[ArrayLike, ArrayLike]  # vectors (m, d), labels (m,) or (m, t) of 
 Batches = Callable[[int], Iterable[Batch]]
 
 
-def fits_in_memory(rows: int, dim: int) -> bool:
-    """Whether so many vectors are few enough to train on all of them at once."""
-    return rows * dim * 4 <= IN_MEMORY
-
-
 def fit_on_store(
     head: DenseHead,
     store: FeatureStore,
@@ -39,14 +34,14 @@ def fit_on_store(
     views: int = 1,
     test: tuple[pd.DataFrame, NDArray[Any]] | None = None,
 ) -> None:
-    """Fits a dense head on all views of some images, in batches where they are too large for memory.
+    """Fits a dense head on all views of some images, in batches where they are more than `IN_MEMORY`.
 
     labels: (n,) or (n, t), one for each row of `images`. Its learning curves are tested on the images and labels of
     `test`, or with early stopping on training images that it holds out: what a figure is to be measured on must not
     decide when training ends. Raises HeadError.
     """
     chosen = store.space(space)
-    if fits_in_memory(len(images) * views, chosen.dim):
+    if 4 * len(images) * views * chosen.dim <= IN_MEMORY:
         vectors = np.concatenate([store.vectors(space, images, view=view) for view in range(views)])
         tested = None if head.early_stopping else test
         head.fit(

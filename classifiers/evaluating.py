@@ -20,7 +20,7 @@ from classifiers.saved_heads import SavedHead
 from classifiers.schemes import Scheme
 from classifiers.splits import group_values, once
 from classifiers.suggestions import counted, listed
-from classifiers.targets import Targets, labelled
+from classifiers.targets import Targets, agreeing, labelled
 from classifiers.values import Texts
 from store import FeatureStore
 from store.batches import iterate_batches
@@ -68,8 +68,7 @@ class Evaluated:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Which images are named rightly: (m,)."""
-        same = np.asarray(self.true == self.predicted)
-        return same if same.ndim == 1 else np.asarray(same.all(axis=1))
+        return agreeing(self.true, self.predicted)
 
     def subsets(self, where: Sequence[str]) -> dict[str, NDArray[np.bool_]]:
         """Which images (m,) are in each subset, by name; the first is `overall`. Raises ExpressionError."""
@@ -112,7 +111,7 @@ def evaluated(
     here = np.flatnonzero(banked(store, space, images))
     images = images.iloc[here]
     codes, notes = _true_codes(saved, scheme, images)
-    trained = np.isin(_short(images), saved.train_hashes) & labelled(codes)
+    trained = saved.trained_on(images["hash"]) & labelled(codes)
     rows = np.flatnonzero(labelled(codes) & ~trained)
     if trained.any():
         notes.append(f"{counted(int(trained.sum()), 'image')} left out: the head was trained on them.")
@@ -233,7 +232,3 @@ def _space_of(store: FeatureStore, saved: SavedHead) -> str:
         f"the store has no vectors of {saved.space}, the head's space. The nearest is {nearest}; what differs: "
         f"{differences[nearest]}. Embed the images with the head's recipe, or train a head on {nearest}."
     )
-
-
-def _short(images: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    return np.array([int(one[:16], 16) for one in images["hash"]], np.uint64)

@@ -28,7 +28,7 @@ from classifiers.threads import few_threads, for_shares
 
 Float = NDArray[np.float64]
 _BLOCK = 1024
-_SCAN_BLOCK = 512  # its residuals at all strengths stay in the processor's cache
+_SCAN_BLOCK = 512  # its targets stay in the processor's cache
 _SMALLEST_GAP = 1e-12
 _SMALL = 1024
 _FAR = 4.0  # times the squared length of a deviation
@@ -132,15 +132,12 @@ class Factorization:
     def rotated(self) -> NDArray[Any]:
         """Centred rows in the eigenbasis, (n, r) in their dtype; not weighted.
 
-        If `wide` they are the eigenvectors themselves times the deviations, and of few rows in float64: then each
-        counts, and what float32 rounds away moves the least of a loss by more than a millionth.
+        If `wide` they are the eigenvectors themselves times the deviations. Of few such rows they are in float64:
+        what float32 would round away moves the optimum of a loss on them by more than a millionth.
         """
         if self.wide:
-            deviations = np.divide(
-                1.0, self._by_deviation, out=np.zeros_like(self.values), where=self._by_deviation > 0
-            )
             few = len(self.X) <= _SMALL
-            return np.asarray((self.basis * deviations).astype(np.float64 if few else self.X.dtype))
+            return np.asarray((self.basis * self._deviations).astype(np.float64 if few else self.X.dtype))
         turned = np.empty((len(self.X), len(self.values)), self.X.dtype)
         mean = self.mean.astype(self.X.dtype)
         for some in self._slices():
@@ -150,16 +147,18 @@ class Factorization:
     def unrotated(self, W: Float) -> tuple[Float, Float]:
         """Weights (t, r + 1) of the columns of `rotated`, intercepts last, as coefficients (t, d) and intercepts."""
         inner = W[:, :-1].T
-        coefficients = self.in_dimensions(self._by_deviation[:, None] * inner if self.wide else inner)
+        if self.wide:
+            deviations = self._deviations[:, None]
+            inner = np.divide(inner, deviations, out=np.zeros_like(inner), where=deviations > 0)
+        coefficients = self.in_dimensions(inner)
         return coefficients.T, W[:, -1] - self.mean @ coefficients
 
     @cached_property
-    def _by_deviation(self) -> Float:
-        """1 over the square roots of eigenvalues, 0 for directions that are only noise: (r,)."""
+    def _deviations(self) -> Float:
+        """The square roots of eigenvalues, 0 for directions that are only noise: (r,)."""
         floor = len(self.values) * np.finfo(float).eps * self.values.max(initial=0.0)
-        deviations: Float = np.sqrt(np.where(self.values > floor, self.values, np.inf))
-        inverse: Float = 1.0 / deviations
-        return inverse
+        deviations: Float = np.sqrt(np.where(self.values > floor, self.values, 0.0))
+        return deviations
 
     def _slices(self) -> Iterator[slice]:
         return row_blocks(range(0, len(self.X), _BLOCK), len(self.X))

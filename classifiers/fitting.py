@@ -171,7 +171,7 @@ def fit_on_views(
     ys: Sequence[ArrayLike],
     kept: KeptFactors | None = None,
 ) -> list[str]:
-    """Fits heads[i] on all views of some images and ys[i]; returns what they warned of not having converged.
+    """Fits heads[i] on all views of some images and ys[i]; returns what they warned of.
 
     views: (n, d) each, one row an image; the first are the images themselves. kept: where their factorization is
     kept. A head that chooses its strength (and a ridge its temperature) does so on the first view alone: of several

@@ -25,6 +25,7 @@ from classifiers.saved_heads import SavedHead, TrainHashes
 from classifiers.schemes import Scheme
 from store import Space
 from store.commit import checksum, write_file
+from store.errors import first_line
 from store.recipes import canonical_json, fingerprint
 
 FORMAT = "embank-head"
@@ -238,4 +239,4 @@ def _refuse_constant(text: str) -> object:
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{error.args[0]!r} is missing"
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return first_line(error).rstrip(".")

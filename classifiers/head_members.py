@@ -25,7 +25,7 @@ _STATE = {
     "logistic": ("C_", "n_iter_", "converged_"),
     "dense": ("history_",),
 }
-# What a head has only where its strength was chosen, or a file only since it is written.
+# What a head has only where C was chosen by folds, and what the first files lack.
 _MORE_STATE = {"logistic": ("gap_", "Cs_", "losses_", "accuracies_")}
 
 

@@ -30,7 +30,6 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     """
 
     multilabel_ = False
-    _several_labels = False  # whether `fit` takes an indicator matrix
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The most likely class of each row, (n,); of several labels which ones it has, (n, t) of 0 and 1."""
@@ -54,11 +53,16 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
 
         save_head(path, self)
 
+    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 (scikit-learn has no types)
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
     def _checked_training(self, X: ArrayLike, y: ArrayLike | None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Vectors (n, d) float32 or float64, and codes (n,) of the sorted classes; sets `classes_`.
 
-        An indicator matrix y, where the head takes one, comes back as (n, t) bool. Raises HeadError with a
-        sentence for whatever a head cannot be fitted on.
+        An indicator matrix y comes back as (n, t) bool. Raises HeadError with a sentence for whatever a head cannot
+        be fitted on.
         """
         vectors, labels = self._checked_rows(X, y)
         self.space_, self.recipe_ = getattr(X, "space", None), getattr(X, "recipe", None)
@@ -69,7 +73,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         for name in ("n_features_in_", "feature_names_in_", "space_", "recipe_"):
             if hasattr(first, name):
                 setattr(self, name, getattr(first, name))
-        if self._several_labels and _is_indicator(y):
+        if _is_indicator(y):
             return self._set_classes(y)
         refuse_wrong_labels(y, np.size(y))
         try:
@@ -93,14 +97,14 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     def _checked_rows(
         self, X: ArrayLike, y: ArrayLike | None, first: bool = True
     ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Vectors (n, d) and labels (n,), of any number of classes, or an indicator (n, t) where the head takes one.
+        """Vectors (n, d) and labels (n,), of any number of classes, or an indicator (n, t).
 
         Sets `n_features_in_` if they are the first.
         """
         if y is None:
             raise HeadError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         refuse_wrong_labels(y, len(refuse_other_than_vectors(X)))
-        several = self._several_labels and _is_indicator(y)
+        several = _is_indicator(y)
         try:
             vectors, labels = validate_data(
                 self,
@@ -137,8 +141,6 @@ class LinearHead(Head):
     into probabilities by `temperature_`: one factor, or factors and offsets (2, t) of each label's scores.
     """
 
-    _several_labels = True
-
     def decision_function(self, X: ArrayLike) -> NDArray[Any]:
         """Scores (n, k); (n,) for two classes, positive for the second; (n, t) of labels, positive if it has it."""
         scores: NDArray[Any] = self._checked(X) @ self.coef_.T + self.intercept_
@@ -154,11 +156,6 @@ class LinearHead(Head):
         factors, offsets = getattr(self, "temperature_", (1.0, 0.0))
         independent: NDArray[Any] = expit(scores * factors + offsets)
         return independent
-
-    def __sklearn_tags__(self) -> Any:  # noqa: ANN401 (scikit-learn has no types)
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags
 
 
 def probabilities(scores: NDArray[Any]) -> NDArray[Any]:

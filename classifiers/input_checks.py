@@ -138,8 +138,11 @@ def _name_non_finite(X: NDArray[Any]) -> None:
 
 
 def _sum_of_squares(X: NDArray[Any]) -> float:
+    # No head computes in float16, which could not hold the sum.
+    precision = np.promote_types(X.dtype, np.float32)
+
     def total(starts: range) -> float:
-        blocks = (X[start : start + starts.step] for start in starts)
+        blocks = (X[start : start + starts.step].astype(precision, copy=False) for start in starts)
         return sum(float(np.vdot(block, block)) for block in blocks)
 
     with few_threads(True), np.errstate(all="ignore"):

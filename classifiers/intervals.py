@@ -31,6 +31,14 @@ def wilson_interval(right: float, n: float) -> tuple[float, float]:
     return low, high
 
 
+def group_numbers(groups: NDArray[Any]) -> NDArray[np.intp]:
+    """A number for each row, from 0 on, the same for a group; a row whose group is missing has its own: (n,)."""
+    codes = np.asarray(pd.factorize(np.asarray(groups, object))[0], np.intp)
+    missing = codes < 0
+    codes[missing] = codes.max(initial=-1) + 1 + np.arange(missing.sum())
+    return codes
+
+
 @dataclass(frozen=True)
 class Clusters:
     """Which rows are drawn together: `of_row` (n,) holds the cluster, 0 to `count` - 1, of each row.
@@ -48,14 +56,8 @@ class Clusters:
 
         Beyond 4,096 clusters some are put together at random (seeded), which leaves the spread as it is.
         """
-        if groups is None:
-            of_row, count = np.arange(n), n
-        else:
-            codes = np.asarray(pd.factorize(np.asarray(groups, object))[0], np.intp)
-            missing = codes < 0
-            first = int(codes.max(initial=-1)) + 1
-            codes[missing] = first + np.arange(missing.sum())
-            of_row, count = codes, first + int(missing.sum())
+        of_row = np.arange(n) if groups is None else group_numbers(groups)
+        count = int(of_row.max(initial=-1)) + 1
         if count > _MOST_CLUSTERS:
             shuffled = np.random.default_rng(_SEED).permutation(count) % _MOST_CLUSTERS
             of_row, count = shuffled[of_row], _MOST_CLUSTERS

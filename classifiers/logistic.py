@@ -32,10 +32,9 @@ class LogisticHead(LinearHead):
     `max_iter` rounds with a ConvergenceWarning.
 
     After `fit`: `coef_` (k, d), (1, d) or (t, d) and `intercept_`, `C_`, `n_iter_`, `gap_` (the estimated share of
-    the objective that is still to gain; where classes can be told apart and C is large it was seen a thousand times
-    too low), `converged_`, `multilabel_`, and `classes_` (of labels their numbers),
-    `space_`, `recipe_` as any head; where C was chosen by folds also `Cs_`, `losses_` and `accuracies_`, those of the
-    held-out rows at each.
+    the objective that is still to gain; seen up to sixteen times too low, where classes can be told apart and C is
+    large), `converged_`, `multilabel_`, and `classes_` (of labels their numbers), `space_`, `recipe_` as any head;
+    where C was chosen by folds also `Cs_`, `losses_` and `accuracies_`, those of the held-out rows at each.
     """
 
     def __init__(

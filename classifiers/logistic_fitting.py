@@ -17,7 +17,7 @@ from classifiers.factor_cache import KeptFactors
 from classifiers.factorization import Float
 from classifiers.logistic_objective import Objective, Problems
 from classifiers.ridge import checked_together, leave_one_out_strengths
-from classifiers.row_weights import refuse_class_weight, row_weights, sample_weights
+from classifiers.row_weights import training_weights
 from classifiers.threads import few_threads
 from classifiers.turned_vectors import Turned
 
@@ -53,7 +53,7 @@ def fit_logistic_heads(
     with few_threads(True):
         vectors, codes = checked_together(heads, X, ys)
     given = [None] * len(heads) if weights is None else weights
-    weighed = [_weights(*one) for one in zip(heads, codes, given, strict=True)]
+    weighed = [training_weights(*one, weighed=True) for one in zip(heads, codes, given, strict=True)]
     some = [one for one in weighed if one is not None]
     if len(some) == len(heads) and not (live := np.any(some, axis=0)).all():
         vectors, kept = vectors[live], None
@@ -72,17 +72,6 @@ def fit_logistic_heads(
         _fit_group(members, labels, [weighed[i] for i in indices], turned)
         if kept is not None and turned.factor is not None and not standardize:
             kept.keep(turned.factor, turned.gaps)
-
-
-def _weights(head: LogisticHead, codes: NDArray[Any], given: ArrayLike | None) -> NDArray[Any] | None:
-    """The weights (n,) of rows, None if all are 1."""
-    refuse_class_weight(head)
-    if given is None and head.class_weight is None:
-        return None
-    weights = sample_weights(given, len(codes))
-    if head.class_weight is not None:
-        weights = weights * row_weights(head.class_weight, head.classes_, codes, weights)
-    return weights
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.dense import DenseHead
+from classifiers.dense_training import Layer
 from classifiers.errors import HeadError
 from classifiers.heads import LinearHead
 from classifiers.saved_heads import SavedHead
@@ -22,7 +23,7 @@ class Network(NamedTuple):
     probabilities, `softmax`, or `sigmoid` where an image may have several labels.
     """
 
-    layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+    layers: list[Layer]
     activation: str
 
 

@@ -16,7 +16,7 @@ from classifiers.evaluation import FIGURES, Figures
 from classifiers.labels import Labels
 from classifiers.paired import Pair
 from classifiers.splits import Rows
-from classifiers.targets import Targets
+from classifiers.targets import Targets, agreeing
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ class Result:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Which of the test rows are predicted rightly: (n_test,)."""
-        same = np.asarray(self.predicted == self.labels.codes[self.test])
-        return same if same.ndim == 1 else np.asarray(same.all(axis=1))
+        return agreeing(self.predicted, self.labels.codes[self.test])
 
     def row(self) -> dict[str, object]:
         """The result as a row of the board."""

@@ -13,8 +13,8 @@ from classifiers.factor_cache import KeptFactors
 from classifiers.factorization import Factorization, Float, VectorRows, factorize
 from classifiers.heads import Head, LinearHead
 from classifiers.leave_one_out import left_out, squared_errors
-from classifiers.row_weights import ClassWeight, refuse_class_weight, row_weights, sample_weights
-from classifiers.signs import Signs
+from classifiers.row_weights import ClassWeight, training_weights
+from classifiers.signs import Signs, batches
 from classifiers.temperature import fit_platt, fit_temperature
 from classifiers.threads import few_threads
 
@@ -88,7 +88,7 @@ def fit_ridge_heads(
     with few_threads(True):
         vectors, codes = checked_together(heads, X, ys)
     given = weights or [None] * len(heads)
-    for weighed, indices in by_weights(heads, codes, given, len(vectors)):
+    for weighed, indices in by_weights(heads, codes, given):
         members, labels = [heads[i] for i in indices], [codes[i] for i in indices]
         if weighed is not None:
             rows: Any = slice(None) if weighed.all() else weighed > 0
@@ -105,10 +105,7 @@ def fit_ridge_heads(
 
 
 def by_weights(
-    heads: Sequence[RidgeHead],
-    codes: Sequence[NDArray[Any]],
-    given: Sequence[ArrayLike | None],
-    rows: int,
+    heads: Sequence[RidgeHead], codes: Sequence[NDArray[Any]], given: Sequence[ArrayLike | None]
 ) -> Iterator[tuple[Float | None, list[int]]]:
     """Weights (n,) of rows, None if all are 1, and the numbers of the heads that share them and `fit_intercept`.
 
@@ -117,12 +114,7 @@ def by_weights(
     groups: dict[tuple[bool, bytes], tuple[Float | None, list[int]]] = {}
     for index, (head, one, sample) in enumerate(zip(heads, codes, given, strict=True)):
         _given_strengths(head)
-        refuse_class_weight(head)
-        weights = None
-        if sample is not None or head.class_weight is not None:
-            weights = sample_weights(sample, rows)
-            if head.class_weight is not None:
-                weights = weights * row_weights(head.class_weight, head.classes_, one)
+        weights = training_weights(head, one, sample)
         key = bool(head.fit_intercept), b"" if weights is None else weights.tobytes()
         groups.setdefault(key, (weights, []))[1].append(index)
     yield from groups.values()
@@ -133,7 +125,7 @@ def leave_one_out_strengths(
 ) -> list[float]:
     """The strengths that ridges with the default grid would choose for label vectors of so many classes or labels."""
     heads = [RidgeHead() for _ in codes]
-    for batch in _batches(classes, len(factor.values)):
+    for batch in batches(classes, len(factor.values), _SOLUTIONS_AT_ONCE):
         targets = Signs.of(codes[batch], classes[batch])
         means = factor.means(targets)
         _choose_strengths(factor, heads[batch], codes[batch], targets, means, factor.project(targets, means))
@@ -149,21 +141,10 @@ def checked_together(
     return vectors, [codes, *(head._checked_labels_like(heads[0], y) for head, y in others)]
 
 
-def _batches(widths: Sequence[int], rank: int) -> Iterator[slice]:
-    """Consecutive heads of so many classes each, as many at a time as have room for their solutions."""
-    start, width = 0, 0
-    for end, one in enumerate(widths):
-        if width and (width + one) * rank > _SOLUTIONS_AT_ONCE:
-            yield slice(start, end)
-            start, width = end, 0
-        width += one
-    yield slice(start, len(widths))
-
-
 def solve_ridges(factor: Factorization, heads: Sequence[RidgeHead], codes: Sequence[NDArray[Any]]) -> None:
     """Chooses strengths and sets what heads learn; their labels are checked, and of the rows of the factorization."""
     with few_threads(True):
-        for batch in _batches([len(head.classes_) for head in heads], len(factor.values)):
+        for batch in batches([len(head.classes_) for head in heads], len(factor.values), _SOLUTIONS_AT_ONCE):
             _solve(factor, heads[batch], codes[batch])
 
 
@@ -173,9 +154,7 @@ def _solve(factor: Factorization, heads: Sequence[RidgeHead], codes: Sequence[ND
     means = factor.means(targets)
     P = factor.project(targets, means)
     _choose_strengths(factor, heads, codes, targets, means, P)
-    strengths = np.concatenate(
-        [np.full(c.stop - c.start, h.alpha_) for h, c in zip(heads, columns, strict=True)]
-    )
+    strengths = targets.repeated([head.alpha_ for head in heads])
     coefficients, intercepts = factor.coefficients(P, means, strengths)
     rows = _temperature_rows(len(factor.X), targets.width)
     scores = np.concatenate(list(left_out(factor, targets, means, P, strengths, rows)))
@@ -192,15 +171,15 @@ def left_out_codes(
 ) -> list[NDArray[Any]]:
     """What fitted heads would predict for each row of their factorization had it been left out: (n,) or (n, t)."""
     predicted = [np.empty(one.shape, bool if one.ndim == 2 else np.intp) for one in codes]
-    for batch in _batches([len(head.classes_) for head in heads], len(factor.values)):
+    for batch in batches([len(head.classes_) for head in heads], len(factor.values), _SOLUTIONS_AT_ONCE):
         targets = Signs.of(codes[batch], [len(head.classes_) for head in heads[batch]])
         means = factor.means(targets)
         slices = targets.slices()
-        strengths = [np.full(c.stop - c.start, h.alpha_) for h, c in zip(heads[batch], slices, strict=True)]
+        strengths = targets.repeated([head.alpha_ for head in heads[batch]])
         everything = np.arange(len(factor.X))
         P = factor.project(targets, means)
         start = 0
-        for scores in left_out(factor, targets, means, P, np.concatenate(strengths), everything):
+        for scores in left_out(factor, targets, means, P, strengths, everything):
             rows = slice(start, start + len(scores))
             for head, columns, out in zip(heads[batch], slices, predicted[batch], strict=True):
                 own = scores[:, columns]

@@ -29,14 +29,27 @@ def sample_weights(given: ArrayLike | None, rows: int) -> Float:
     return weights
 
 
-def refuse_class_weight(head: Head) -> None:
-    """Raises HeadError if a head of several labels an image has weights of classes."""
-    if head.multilabel_ and head.get_params()["class_weight"] is not None:
+def training_weights(
+    head: Head, codes: NDArray[Any], given: ArrayLike | None, weighed: bool = False
+) -> Float | None:
+    """Weights (n,) of a head's training rows, the given ones times those of its classes; None if all are 1.
+
+    weighed: whether 'balanced' counts rows by their given weights, as scikit-learn's logistic regression does and its
+    ridge does not. Raises HeadError.
+    """
+    class_weight: ClassWeight = head.get_params()["class_weight"]
+    if head.multilabel_ and class_weight is not None:
         raise HeadError("class_weight is for classes; a head of several labels an image takes none.")
+    if given is None and class_weight is None:
+        return None
+    weights = sample_weights(given, len(codes))
+    if class_weight is None:
+        return weights
+    return weights * _class_weights(class_weight, head.classes_, codes, weights if weighed else None)
 
 
-def row_weights(
-    class_weight: ClassWeight, classes: NDArray[Any], codes: NDArray[np.intp], counts: Float | None = None
+def _class_weights(
+    class_weight: ClassWeight, classes: NDArray[Any], codes: NDArray[np.intp], counts: Float | None
 ) -> Float:
     """Weights (n,) of rows; 'balanced' is n / (k · count of the class), as in scikit-learn. Raises HeadError.
 
@@ -44,8 +57,6 @@ def row_weights(
     """
     from sklearn.utils.class_weight import compute_class_weight
 
-    if class_weight is None:
-        return np.ones(len(codes))
     try:
         with np.errstate(divide="ignore"):
             of_classes: Float = compute_class_weight(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from classifiers.audits.audit import Audit
 from classifiers.audits.auditing import Auditor, Subject, corrected
+from classifiers.audits.ground import MOST_IMAGES
 from classifiers.audits.traits import Pictures
 from classifiers.banked import Bank, StreamedBank, Vectors, banked
 from classifiers.banked_rows import fits_in_memory
@@ -226,7 +227,9 @@ class Run:
         except (ClassifierError, StoreError) as error:
             self.note([f"no honest figures of {bank.space} from here on: {error}"])
         if self.audits and len(needed) > max(one.images for one in self.audits):
-            self.note([f"honest figures look at 20,000 images of a scheme at most, of {len(needed):,}."])
+            self.note(
+                [f"honest figures look at {MOST_IMAGES:,} images of a scheme at most, of {len(needed):,}."]
+            )
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,10 @@ class SavedHead:
 
         return np.asarray(self._asked(asked, X), np.float64)
 
+    def trained_on(self, hashes: Iterable[str]) -> NDArray[np.bool_]:
+        """Which images, by their hashes in hex digits, it was trained on: (n,)."""
+        return np.isin(_beginnings(hashes), self.train_hashes)
+
     def check(self, other: object) -> None:
         """Raises SpaceMismatchError, saying what differs, if vectors or a recipe are not of this head's space.
 
@@ -197,7 +201,11 @@ def short_hashes(hashes: Iterable[str] | TrainHashes) -> TrainHashes:
     """The first 8 bytes of each hash (hex digits), as uint64, sorted, each once."""
     if isinstance(hashes, np.ndarray) and hashes.dtype == np.uint64:
         return np.unique(hashes)
-    return np.unique(np.array([int(str(one)[:16], 16) for one in hashes], np.uint64))
+    return np.unique(_beginnings(hashes))
+
+
+def _beginnings(hashes: Iterable[str] | TrainHashes) -> TrainHashes:
+    return np.array([int(str(one)[:16], 16) for one in hashes], np.uint64)
 
 
 def _columns(own: NDArray[Any], names: tuple[str, ...]) -> NDArray[np.intp]:

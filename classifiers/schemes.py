@@ -104,9 +104,9 @@ class Scheme:
             order = self._order(values.present(), strict, edges)
             if strict and len(order) < 2:
                 left = f"leaves one class, {order[0]!r}," if order else "leaves no labels"
-                raise self._error(
-                    f"{left} on {counted(len(images), 'image')}: two classes are needed. Check "
-                    "from, regex, groups, bins, where and drop"
+                raise SchemeError(
+                    f"scheme {self.name!r} {left} on {counted(len(images), 'image')}: two classes are needed. Check "
+                    "from, regex, groups, bins, where and drop."
                 )
         return Labels(self.name, order, values.targets(order, self.multilabel), self.separator)
 
@@ -279,11 +279,7 @@ class Scheme:
             raise SchemeError(f"{self.origin}, {error}") from error
 
     def _error(self, what: str, end: str = ".") -> SchemeError:
-        return SchemeError(
-            f"scheme {self.name!r}: {what}{end}"
-            if not what.startswith("leaves")
-            else f"scheme {self.name!r} {what}{end}"
-        )
+        return SchemeError(f"scheme {self.name!r}: {what}{end}")
 
 
 def _check_texts(*lists: object) -> None:

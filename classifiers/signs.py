@@ -67,6 +67,10 @@ class Signs:
         ends = np.cumsum([0, *(part.last - part.first for part in self.parts)]).tolist()
         return [slice(start, end) for start, end in pairwise(ends)]
 
+    def repeated(self, values: Sequence[float]) -> NDArray[np.float64]:
+        """The value of each part, for each of its columns: (width,)."""
+        return np.repeat(np.asarray(values, np.float64), [part.last - part.first for part in self.parts])
+
     def block(self, rows: Rows, dtype: type[np.floating[Any]] = np.float64) -> NDArray[Any]:
         """The targets of some rows, (m, width)."""
         count = len(self.parts[0].codes[rows])
@@ -109,3 +113,14 @@ class Signs:
             waiting = Signs((*waiting.parts, piece))
         if waiting.width:
             yield slice(start, start + waiting.width), waiting
+
+
+def batches(classes: Sequence[int], each: int, most: int) -> Iterator[slice]:
+    """Consecutive label vectors of so many classes each, as many at a time as `most` numbers, `each` a class, allow."""
+    start, width = 0, 0
+    for end, one in enumerate(classes):
+        if width and (width + one) * each > most:
+            yield slice(start, end)
+            start, width = end, 0
+        width += one
+    yield slice(start, len(classes))

@@ -9,6 +9,7 @@ from sklearn.base import is_classifier
 
 from classifiers.errors import HeadFileError
 from classifiers.presets import Estimator
+from store.errors import first_line
 
 # Beyond what skops trusts by itself (scikit-learn's estimators, NumPy's arrays), what fitted classifiers hold.
 TRUSTED = (
@@ -72,8 +73,8 @@ def load_model(data: bytes) -> Estimator:
     except HeadFileError:
         raise
     except Exception as error:  # skops lets through whatever a damaged description makes Python raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise HeadFileError(f"its scikit-learn model cannot be read: {reason.rstrip('.')}.") from error
+        reason = first_line(error).rstrip(".")
+        raise HeadFileError(f"its scikit-learn model cannot be read: {reason}.") from error
     if not is_classifier(estimator) or not hasattr(estimator, "classes_"):
         raise HeadFileError(f"its model is no fitted classifier, but {type(estimator).__name__}.")
     return estimator

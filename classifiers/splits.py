@@ -23,16 +23,9 @@ from classifiers.expressions import find_column
 from classifiers.suggestions import counted, listed, suggest
 from classifiers.targets import Targets, labelled, members, occurring
 from classifiers.values import Texts, as_texts, given
+from store.folders import SPLITS
 
 Rows = NDArray[np.intp]
-_SIDES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
 
 
 @dataclass(frozen=True)
@@ -191,7 +184,8 @@ class Splitter:
             note += f", with the label of its first name; {int(differ.sum()):,} had another label"
         return Split(split.name, train, test, (*split.notes, f"{note}."))
 
-    def _column_sides(self, column: str) -> NDArray[np.object_]:
+    def sides(self, column: str) -> NDArray[np.object_]:
+        """'train', 'val', 'test' or None for each image, as a column says: (n,). Raises SplitError."""
         if column not in self._sides:
             self._sides[column] = _read_sides(self.images, column)
         sides: NDArray[np.object_] = self._sides[column]
@@ -200,7 +194,7 @@ class Splitter:
     def _folders_split(self, codes: Targets) -> bool:
         if "split" not in self.images.columns:
             return False
-        here = set(self._column_sides("split")[labelled(codes)])
+        here = set(self.sides("split")[labelled(codes)])
         return "train" in here and bool(here & {"val", "test"})
 
     def _by_column(self, kind: str, codes: Targets) -> Split:
@@ -210,7 +204,7 @@ class Splitter:
             raise SplitError(
                 f"there is no column {name!r} to split by. {suggest(name, map(str, self.images.columns))}"
             )
-        sides = self._column_sides(column)
+        sides = self.sides(column)
         here = labelled(codes)
         testing = "test" if (here & (sides == "test")).any() else "val"
         train, test = here & (sides == "train"), here & (sides == testing)
@@ -264,12 +258,12 @@ def group_values(images: pd.DataFrame, column: str) -> Texts:
 def _read_sides(images: pd.DataFrame, column: str) -> NDArray[np.object_]:
     """'train', 'val', 'test' or None for each image. Raises SplitError for other values."""
     texts = as_texts(images[column])
-    known = {text: _SIDES.get(text.strip().lower()) for text in set(given(texts))}
+    known = {text: SPLITS.get(text.strip().lower()) for text in set(given(texts))}
     strange = sorted(text for text, side in known.items() if side is None)
     if strange:
         raise SplitError(
             f"the column {column!r} cannot split the images: it has the values {listed(map(repr, strange))}; "
-            "train, val, valid, validation and test are understood."
+            f"{', '.join(SPLITS)} are understood."
         )
     return np.array([known.get(text) for text in texts], object)
 

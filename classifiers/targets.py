@@ -37,6 +37,12 @@ def occurring(targets: Targets) -> NDArray[np.intp]:
     return np.unique(targets[targets >= 0]).astype(np.intp)
 
 
+def agreeing(targets: NDArray[Any], others: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which images have the same class in both, or all labels the same: (n,)."""
+    same = np.asarray(targets == others)
+    return same if same.ndim == 1 else np.asarray(same.all(axis=1))
+
+
 def members(targets: Targets) -> Iterator[tuple[int, NDArray[np.intp]]]:
     """(class, its rows), both ascending; of several labels an image the most frequent first, the rarest last."""
     if targets.ndim == 2:

@@ -12,9 +12,6 @@ from classifiers.expressions import find_column
 from classifiers.splits import Rows, Split, Splitter
 from classifiers.suggestions import counted
 from classifiers.targets import Targets, labelled
-from classifiers.values import as_texts
-
-_VALIDATION = ("val", "valid", "validation")
 
 
 @dataclass(frozen=True)
@@ -45,24 +42,23 @@ def three_way_split(
     """
     splitter = Splitter(images, split, test_size, seed, group)
     parts = splitter.holdout(codes, classes)
-    named = _named_validation(images, codes, parts, split)
+    named = _named_validation(splitter, codes, parts)
     if len(named):
         train, validation, notes = parts.train, named, parts.notes
     else:
         train, validation, notes = _held_out(images, codes, classes, parts, validation_size, seed, group)
-    groups = None if splitter.groups is None else splitter.groups
-    return ThreeWaySplit(parts.name, train, validation, parts.test, notes, groups)
+    return ThreeWaySplit(parts.name, train, validation, parts.test, notes, splitter.groups)
 
 
-def _named_validation(images: pd.DataFrame, codes: Targets, parts: Split, split: str) -> Rows:
+def _named_validation(splitter: Splitter, codes: Targets, parts: Split) -> Rows:
     """Labelled images that a column calls validation, where the split tests on others."""
-    column = find_column("split" if split in ("auto", "folder") else split, images)
+    column = find_column("split" if splitter.kind in ("auto", "folder") else splitter.kind, splitter.images)
     if column is None or parts.name != f"{column}: train, test":
         return np.zeros(0, np.intp)
-    sides = [(text or "").strip().lower() for text in as_texts(images[column])]
-    others = images["hash"].iloc[np.concatenate([parts.train, parts.test])]
-    fitting = labelled(codes) & np.isin(sides, _VALIDATION) & ~images["hash"].isin(others).to_numpy()
-    return np.flatnonzero(fitting & ~images["hash"].duplicated().to_numpy())
+    hashes = splitter.images["hash"]
+    others = hashes.isin(hashes.iloc[np.concatenate([parts.train, parts.test])])
+    fitting = labelled(codes) & (splitter.sides(column) == "val") & ~(others | hashes.duplicated()).to_numpy()
+    return np.flatnonzero(fitting)
 
 
 def _held_out(

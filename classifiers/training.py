@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from classifiers.evaluating import banked_predictions, figures_report, figures_r
 from classifiers.evaluation import evaluate_codes
 from classifiers.fitting import fit_on_views
 from classifiers.presets import Estimator, HeadSpec, head_name, make_head
-from classifiers.saved_heads import SavedHead
+from classifiers.saved_heads import SavedHead, short_hashes
 from classifiers.schemes import Scheme
 from classifiers.splits import Split, Splitter
 from classifiers.targets import Targets
@@ -61,15 +62,11 @@ def train_head(
         groups = None if splitter.groups is None else splitter.groups[some]
         figures = evaluate_codes(labels.codes[some], predicted, len(labels.classes), shares, groups)
         rows.append(figures_row(subset, figures, labels.classes))
-    saved = SavedHead.of(
-        estimator,
-        classes=labels.classes,
-        scheme=scheme,
-        space=chosen,
+    saved = replace(
+        unfinished,
         figures=rows[1],
-        train_hashes=images["hash"].iloc[parts.train],
+        train_hashes=short_hashes(images["hash"].iloc[parts.train]),
         split={"name": parts.name, "kind": split, "test_size": test_size, "seed": seed},
-        head=head_name(head),
     )
     report = figures_report(saved, scheme, rows, [*parts.notes, *warned])
     return saved, report | {"curves": getattr(saved.estimator, "history_", None)}

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from classifiers.dense import DenseHead
+from classifiers.dense_training import Layer
 from classifiers.errors import HeadError
 from classifiers.fitting import fit_on_views
 from classifiers.heads import LinearHead
@@ -20,7 +20,6 @@ from classifiers.targets import Targets
 from store.vectors import Vectors
 
 LOSSES = ("auto", "binary", "categorical")
-Layer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def check_loss(labels: Labels, loss: str) -> None:
@@ -54,7 +53,7 @@ def linear_start(
     warned = fit_on_views([estimator], [vectors], [codes])
     saved = SavedHead.of(estimator, classes=labels.classes, head=head_name(head))
     kernel, bias = head_network(saved).layers[-1]
-    if len(bias) == 2 and not labels.multilabel and loss != "categorical":
+    if _one_node(labels, loss):
         kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
     return saved, (kernel, bias), warned
 
@@ -63,11 +62,14 @@ def random_start(dim: int, labels: Labels, loss: str, seed: int) -> Layer:
     """A layer that has learned nothing, of the nodes that `linear_start` has: its kernel is drawn evenly as Keras draws
     it (Glorot and Bengio 2010), its bias is 0.
     """
-    one = len(labels.classes) == 2 and not labels.multilabel and loss != "categorical"
-    nodes = 1 if one else len(labels.classes)
+    nodes = 1 if _one_node(labels, loss) else len(labels.classes)
     largest = np.sqrt(6 / (dim + nodes))
     kernel = np.random.default_rng(seed).uniform(-largest, largest, (dim, nodes))
     return kernel.astype(np.float32), np.zeros(nodes, np.float32)
+
+
+def _one_node(labels: Labels, loss: str) -> bool:
+    return len(labels.classes) == 2 and not labels.multilabel and loss != "categorical"
 
 
 def tuned_head(

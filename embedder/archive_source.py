@@ -14,8 +14,9 @@ from typing import BinaryIO
 
 from embedder.archive_members import Member, TarMembers, ZipMembers
 from embedder.entries import Entry, Source, check_images, is_image_name, key_of, passed_over
-from embedder.errors import SourceError, first_line
+from embedder.errors import SourceError
 from embedder.temporary_files import Readable, copy_to_temporary_file
+from store.errors import first_line
 from store.folders import SPLITS
 
 _DECOMPRESS: dict[str, Callable[[BinaryIO], Readable]] = {

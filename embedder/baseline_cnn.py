@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from embedder.errors import FinetuneError
-from store.commit import write_file
+from embedder.keras_files import write_keras_file
 from store.keras_setup import load_keras
 
 IMAGE_SIZE = 150
@@ -28,10 +27,7 @@ def write_baseline(path: Path, image_size: int = IMAGE_SIZE, seed: int = 0) -> N
         raise FinetuneError(
             f"the baseline cannot see pictures of {image_size} pixels: expected {SMALLEST} or more."
         )
-    with tempfile.TemporaryDirectory(prefix="embank-") as place:
-        file = Path(place, "model.keras")
-        _network(image_size, seed).save(file)
-        write_file(path, file.read_bytes())
+    write_keras_file(_network(image_size, seed), path)
 
 
 def _network(image_size: int, seed: int) -> Any:  # noqa: ANN401

@@ -24,9 +24,10 @@ from PIL import Image
 
 from embedder.canary import TOLERANCE, cosine
 from embedder.engines import open_engine
-from embedder.errors import EmbedderError, first_line
+from embedder.errors import EmbedderError
 from embedder.machine import usable_processors
 from embedder.recipe import Recipe
+from store.errors import first_line
 
 CHECKS = (("keras", "float32"), ("openvino", "float32"), ("openvino", "bfloat16"))
 _BACKBONE, _SIZE, _PICTURES = "MobileNetV2", 64, 4

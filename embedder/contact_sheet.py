@@ -1,12 +1,10 @@
-"""Contact sheets: pictures side by side, such as augmented views before a night is spent on embedding them."""
+"""Contact sheets: augmented views beside their pictures, to look at before a night is spent on embedding them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +13,16 @@ from PIL import Image, ImageDraw, ImageFont
 from embedder.augmentation import Augmentation
 from embedder.errors import EmbedderError, ImageError, RecipeError
 from embedder.geometry import Geometry
-from embedder.images import decode, decode_rgb
+from embedder.images import decode
 from embedder.recipe import Recipe
 from embedder.sources import open_source, read_entry, sample_entries
 
 Pixels = NDArray[np.uint8]
-Font: TypeAlias = ImageFont.ImageFont | ImageFont.FreeTypeFont
 _IMAGES, _VIEWS = 6, 7
 _EDGE = 160  # of a picture on the sheet
 _GAP = 8
 _TOP = 46  # for the caption and the heads of the columns
-_INK, _PAPER, _GONE = (40, 40, 40), (255, 255, 255), (225, 225, 225)
-_ACROSS = 6  # pictures of a plain sheet, at least
-_CAPTION = 20
+_INK, _PAPER = (40, 40, 40), (255, 255, 255)
 
 
 def write_contact_sheet(source: str | Path, recipe: Recipe, path: Path, seed: int = 0) -> int:
@@ -70,46 +65,13 @@ def contact_sheet(
             rows.append(decode(data, {geometry}).squares[geometry])
     if not rows:
         raise ImageError("there is no picture for the contact sheet: none of the images can be decoded.")
-    _save(_sheet(rows, augmentation.spec), path, "PNG")
-    return len(rows)
-
-
-def write_picture_sheet(pictures: Sequence[tuple[bytes | None, str]], path: Path) -> None:
-    """Writes a JPEG of small JPEGs (None: the file is gone) with their captions below, row by row.
-
-    Raises EmbedderError if the file cannot be written.
-    """
-    step, across = _EDGE + _GAP, max(_ACROSS, math.isqrt(len(pictures)))
-    size = (_GAP + across * step, _GAP + -(-len(pictures) // across) * (step + _CAPTION))
-    sheet = Image.new("RGB", size, _PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    for number, (data, caption) in enumerate(pictures):
-        x = _GAP + number % across * step
-        y = _GAP + number // across * (step + _CAPTION)
-        picture = Image.new("RGB", (_EDGE, _EDGE), _GONE) if data is None else decode_rgb(data, _EDGE)
-        picture.thumbnail((_EDGE, _EDGE))
-        sheet.paste(picture, (x + (_EDGE - picture.width) // 2, y + (_EDGE - picture.height) // 2))
-        draw.text((x, y + _EDGE + 2), _shortened(caption, font), _INK, font)
-    _save(sheet, path, "JPEG")
-
-
-def _shortened(text: str, font: Font) -> str:
-    """The end of a text that is too long for a picture's width: file names differ there."""
-    if font.getlength(text) <= _EDGE:
-        return text
-    head, _, tail = text.partition(" ")
-    while tail and font.getlength(f"{head} …{tail}") > _EDGE:
-        tail = tail[1:]
-    return f"{head} …{tail}"
-
-
-def _save(sheet: Image.Image, path: Path, kind: str) -> None:
     try:
-        sheet.save(path, kind)
+        _sheet(rows, augmentation.spec).save(path, "PNG")
     except OSError as error:
         raise EmbedderError(
             f"the contact sheet {path} cannot be written: {error.strerror or error}."
         ) from error
+    return len(rows)
 
 
 def _sheet(rows: Sequence[Pixels], caption: str) -> Image.Image:

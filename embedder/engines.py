@@ -63,9 +63,8 @@ def open_engine(
 
     cached = cached_model(known) if known else None
     if cached is None or known is None:
-        built = build_backbone(
-            dataclasses.replace(recipe, precision="float32")
-        )  # precision is set when it is loaded
+        # The precision of OpenVINO is set when the converted model is loaded.
+        built = build_backbone(dataclasses.replace(recipe, precision="float32"))
         frozen = built.freeze(recipe)
         if known not in (None, frozen):
             raise WeightsError(

@@ -36,8 +36,3 @@ class FinetuneError(EmbedderError, ValueError):
 
 class ImageError(EmbedderError, ValueError):
     """One image cannot be read or decoded; the message is the reason that its listing row keeps."""
-
-
-def first_line(error: BaseException) -> str:
-    """What a library says, for a sentence of ours: the first line of it, else the name of the error's class."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

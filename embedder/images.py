@@ -14,10 +14,11 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from embedder.augmentation import augmented_views
 from embedder.colours import is_plain, to_srgb
-from embedder.errors import ImageError, first_line
+from embedder.errors import ImageError
 from embedder.geometry import Geometry
 from embedder.memory_budget import MemoryBudget
 from store.commit import checksum
+from store.errors import first_line
 
 # Pillow warns of damaged metadata, and at 89 million pixels; it refuses at twice that, from the header alone.
 # What counts is whether there is a picture: a warning in the middle of a progress bar helps nobody.

@@ -41,3 +41,15 @@ def preprocess(pictures: Pictures, recipe: FrozenRecipe) -> NDArray[np.float32]:
     mean, scale = np.asarray(recipe.mean, np.float32), np.asarray(recipe.scale, np.float32)
     result: NDArray[np.float32] = (pixels.astype(np.float32) - mean) / scale
     return result
+
+
+def preprocessing_layers(pictures: Any, recipe: FrozenRecipe) -> Any:  # noqa: ANN401
+    """The same as layers on a Keras tensor of RGB pictures. A Rescaling comes first: `embed` knows by it that a model
+    takes raw pixels.
+    """
+    keras = load_keras()
+    mean, scale = np.array(recipe.mean), np.array(recipe.scale)
+    order = slice(None, None, -1) if recipe.color_order == "bgr" else slice(None)
+    factors, offsets = (1 / scale)[order].tolist(), (-mean / scale)[order].tolist()
+    pixels = keras.layers.Rescaling(factors, offsets, name="preprocessing")(pictures)
+    return keras.ops.flip(pixels, axis=-1) if recipe.color_order == "bgr" else pixels

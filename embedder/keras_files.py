@@ -1,7 +1,12 @@
-"""A user's own `.keras` file as a backbone: loaded in safe mode and cut where its feature vector is."""
+"""`.keras` files: a user's own as a backbone, loaded in safe mode and cut where its feature vector is; and ours."""
 
 from __future__ import annotations
 
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from embedder.errors import RecipeError, WeightsError
@@ -15,6 +20,7 @@ from embedder.keras_models import (
 )
 from embedder.own_models import read_keras_file
 from embedder.recipe import Recipe
+from store.commit import write_file
 from store.keras_setup import load_keras
 
 
@@ -31,6 +37,20 @@ def build_keras_file(recipe: Recipe) -> BuiltModel:
     base = _with_input(_load(recipe.backbone), settled)
     output = _last_features(base, recipe) if recipe.layer is None else layer_output(base, recipe)
     return BuiltModel(vector_model(base, output, recipe.pooling), facts.digest, facts)
+
+
+def write_keras_file(model: Any, out: Path, members: Mapping[str, str] = MappingProxyType({})) -> None:  # noqa: ANN401
+    """Writes a Keras model, with texts as further members of its archive. The file appears only when it is whole.
+
+    Raises StoreWriteError if it cannot be written.
+    """
+    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".saving-") as place:
+        file = Path(place, "model.keras")
+        model.save(file)
+        with zipfile.ZipFile(file, "a") as archive:
+            for name, text in members.items():
+                archive.writestr(name, text)
+        write_file(out, file.read_bytes())
 
 
 def _load(path: str) -> Any:  # noqa: ANN401

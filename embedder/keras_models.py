@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from embedder.backbones import Backbone, find_backbone
-from embedder.errors import EngineError, RecipeError, WeightsError, first_line
+from embedder.errors import EngineError, RecipeError, WeightsError
 from embedder.own_models import OwnModel
 from embedder.recipe import FrozenRecipe, Recipe
+from store.errors import first_line
 from store.keras_setup import load_keras
 
 IMAGENET = "imagenet"

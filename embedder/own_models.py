@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedder.backbones import find_backbone
-from embedder.errors import RecipeError, UnknownBackboneError, WeightsError, first_line
+from embedder.errors import RecipeError, UnknownBackboneError, WeightsError
+from store.errors import first_line
 
 # https://www.tensorflow.org/hub/common_signatures/images: RGB in [0, 1]
 SAVED_MODELS_EXPECT = "unit"

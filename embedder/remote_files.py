@@ -11,8 +11,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any, BinaryIO, TypeVar
 
 from embedder.entries import MAX_BYTES, TOO_LARGE, Entry, stamp_of
-from embedder.errors import ImageError, SourceError, first_line
+from embedder.errors import ImageError, SourceError
 from embedder.temporary_files import copy_to_temporary_file
+from store.errors import first_line
 
 CONNECTIONS = 16
 _PAUSES_S = (0.5, 2.0)

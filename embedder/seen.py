@@ -44,12 +44,7 @@ class Seen:
     def holds(self, recipe: FrozenRecipe, hashes: Hashes) -> NDArray[np.bool_]:
         """(n,) whether all views of each image are in the space of a recipe."""
         space = self._spaces.get(recipe.space)
-        if space is None:
-            return np.zeros(len(hashes), bool)
-        there = np.ones(len(hashes), bool)
-        for view in range(recipe.views):
-            there &= space.find(hashes, view) >= 0
-        return there
+        return np.zeros(len(hashes), bool) if space is None else space.holds(hashes)
 
     def lists(self, hash_: str) -> bool:
         """Whether any file had these bytes."""

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from embedder.entries import Entry, Source, name_after, stamp_of
-from embedder.errors import SourceError, first_line
+from embedder.errors import SourceError
 from embedder.temporary_files import Slices, write_temporarily
+from store.errors import first_line
 from store.keras_setup import load_keras
 from store.labels import make_label_table
 

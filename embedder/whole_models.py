@@ -6,7 +6,6 @@ import dataclasses
 import json
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 
 from embedder.engines import build_for
 from embedder.errors import EmbedderError, EngineError
+from embedder.keras_engine import preprocessing_layers
+from embedder.keras_files import write_keras_file
 from embedder.recipe import FrozenRecipe, Recipe
 from store.commit import write_file
 from store.keras_setup import load_keras, standard_error_held_back
@@ -74,7 +75,7 @@ def write_whole_model(
                 f"{out}: {frozen.backbone} is a SavedModel, which cannot be a part of a .keras file. Name a folder "
                 "(SavedModel) or an .xml file (OpenVINO IR)."
             )
-        _write_keras(out, _keras_model(frozen, built.model, tail), text)
+        write_keras_file(_keras_model(frozen, built.model, tail), out, {ABOUT: text})
         return
     whole = _Whole(frozen, built.model, tail)
     if out.suffix == ".xml":
@@ -100,11 +101,7 @@ def _head_model(head: HeadLayers, shape: tuple[int, ...]) -> Any:  # noqa: ANN40
 def _keras_model(frozen: FrozenRecipe, backbone: Any, tail: Any) -> Any:  # noqa: ANN401
     keras = load_keras()
     pictures = keras.Input((frozen.image_size, frozen.image_size, 3), dtype="uint8", name="pictures")
-    pixels: Any = pictures
-    if frozen.color_order == "bgr":
-        pixels = keras.ops.flip(pixels, axis=-1)
-    mean, scale = np.array(frozen.mean), np.array(frozen.scale)
-    pixels = keras.layers.Rescaling((1 / scale).tolist(), (-mean / scale).tolist())(pixels)
+    pixels = preprocessing_layers(pictures, frozen)
     return keras.Model(pictures, tail(backbone(pixels)), name="embank")
 
 
@@ -128,15 +125,6 @@ class _Whole:
         size = self.frozen.image_size
         spec = tf.TensorSpec((None, size, size, 3), tf.uint8, name="pictures")
         return tf.function(self, input_signature=[spec], autograph=False)
-
-
-def _write_keras(out: Path, model: Any, about: str) -> None:  # noqa: ANN401
-    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".exporting-") as place:
-        file = Path(place, "model.keras")
-        model.save(file)
-        with zipfile.ZipFile(file, "a") as archive:
-            archive.writestr(ABOUT, about)
-        write_file(out, file.read_bytes())
 
 
 def _write_saved_model(out: Path, whole: _Whole, about: str) -> None:

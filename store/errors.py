@@ -36,3 +36,8 @@ class UnknownImageError(StoreError, KeyError):
 
 class LabelTableError(StoreError, ValueError):
     """A label table cannot be read, joined or attached."""
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says, for a sentence of ours: the first line of it, else the name of the error's class."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

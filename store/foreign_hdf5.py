@@ -19,7 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from store.errors import StoreError
+from store.errors import StoreError, first_line
 
 _CHILD = (sys.executable, "-P", "-m", "store.foreign_hdf5")
 _BLOCK_BYTES = 16 << 20
@@ -109,7 +109,7 @@ def _read_all(path: str) -> None:
                     _ = dataset[start : start + rows]
                     os.write(sys.stdout.fileno(), b".")
     except (OSError, RuntimeError, ValueError, TypeError, LookupError, MemoryError) as error:
-        sys.stderr.write((str(error).splitlines() or [type(error).__name__])[0])
+        sys.stderr.write(first_line(error))
         sys.exit(_UNREADABLE)
 
 

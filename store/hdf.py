@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from store.errors import StoreError, StoreFormatError
+from store.errors import StoreError, StoreFormatError, first_line
 from store.files import json_object, open_file, unreadable
 from store.plain_hdf5 import PlainDataset, PlainFile
 from store.version import FORMAT_VERSION
@@ -92,7 +92,7 @@ def open_image(source: Path | bytes, path: Path) -> Iterator[PlainFile]:
         raise unreadable(path, error) from error
     except (LookupError, OverflowError, TypeError, ValueError) as error:
         raise StoreFormatError(
-            f"{path} is damaged or is not a file of this store ({_first_line(error)}). "
+            f"{path} is damaged or is not a file of this store ({first_line(error)}). "
             "`embank verify` lists all damage; delete the file and run the embed again to make its rows anew."
         ) from error
 
@@ -128,8 +128,3 @@ def _check_format(file: PlainFile, path: Path) -> None:
 
 def _to_text(value: Mapping[str, Any]) -> NDArray[np.uint8]:
     return np.frombuffer(json.dumps(value, sort_keys=True, separators=(",", ":")).encode(), np.uint8)
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error.args[0]) if error.args else type(error).__name__
-    return text.splitlines()[0] if text else type(error).__name__

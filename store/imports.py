@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from store.columns import hashes_from_hex, hashes_to_hex
 from store.commit import CHECKSUM_BYTES, checksum
-from store.errors import LabelTableError, StoreError
+from store.errors import LabelTableError, StoreError, first_line
 from store.feature_store import FeatureStore
 from store.listing import GIVEN_COLUMNS, OK
 from store.part import PartRows
@@ -120,7 +120,7 @@ def _open_arrays(path: Path, patience_s: float) -> Iterator[dict[str, Array]]:
     except StoreError:
         raise
     except _UNREADABLE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         if "pickle" in reason.lower() or "Python objects" in reason:
             reason = "it holds Python objects, which would have to be unpickled"
         raise StoreError(f"{path} cannot be read as plain arrays: {reason.rstrip('.')}.") from error

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from store.columns import HASH_BYTES
 from store.commit import commit_file, file_checksum
 from store.errors import StoreError, StoreWriteError
-from store.files import read_file
+from store.files import read_committed
 from store.hdf import build_image, open_image, read_about, read_array
 from store.index import RowIndex
 from store.part import PartFile
@@ -54,11 +54,7 @@ def save_index(directory: Path, files: Sequence[Path], parts: Sequence[PartFile]
 
 
 def _read(path: Path, files: Mapping[str, Path]) -> tuple[list[PartFile], RowIndex]:
-    data = read_file(path)
-    match = _NAME.fullmatch(path.name)
-    if not match or file_checksum(data) != match["checksum"]:
-        raise ValueError(f"{path} does not match its checksum")
-    with open_image(data, path) as file:
+    with open_image(read_committed(path, _NAME, "Delete it."), path) as file:
         about = read_about(file)
         columns = {
             name: read_array(file, name, 1, "i8") for name in ("rows", "vectors_at", "itemsize", "order")

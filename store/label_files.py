@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from store.errors import LabelTableError, StoreFormatError
+from store.errors import LabelTableError, StoreFormatError, first_line
 from store.files import json_object, read_committed
 from store.labels import JOINS, LabelTable
 
@@ -57,7 +57,7 @@ def read_labels(directory: Path) -> LabelTable | None:
     try:
         return _parse(directory.name, data)
     except (ValueError, LookupError, TypeError, OSError, MemoryError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         raise StoreFormatError(
             f"{path} is damaged, of a newer embank, or no label table: {reason}. {_REMEDY}"
         ) from error

@@ -30,10 +30,10 @@ def remove_source(path: str | Path, name: str) -> None:
     names = _names(path / "sources")
     if name not in names:
         raise StoreError(f"{path} has no source {name!r}; its sources: {', '.join(names) or 'none yet'}.")
-    _throw_away(path, path / "sources" / name)
     thumbnails = path / "cache" / "thumbnails"
-    if thumbnails.is_dir():
+    if thumbnails.is_dir():  # first: if that fails, the same command can be run again
         _throw_away(path, thumbnails)
+    _throw_away(path, path / "sources" / name)
 
 
 def remove_space(path: str | Path, space: str) -> str:

@@ -71,6 +71,13 @@ class Space:
         """How many (hash, view) pairs are banked; a pair that two writers wrote counts once."""
         return self._index.unique_count() if self.parts else 0
 
+    def holds(self, hashes: Hashes) -> NDArray[np.bool_]:
+        """(n,) whether all views of each image are banked."""
+        there = np.ones(len(hashes), bool)
+        for view in range(self.views):
+            there &= self.find(hashes, view) >= 0
+        return there
+
     def find(self, hashes: Hashes, view: int = 0) -> NDArray[np.int64]:
         """(n,) the row of each hash, numbered through all parts; -1 where it is not banked."""
         return self._index.find(hashes, view)

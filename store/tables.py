@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from store.errors import LabelTableError
+from store.errors import LabelTableError, first_line
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _LONGEST_HEADER = 1 << 20
@@ -54,7 +54,7 @@ def parse_table(name: str, data: bytes, encoding: str = "utf-8", missing: Sequen
             "and all others that Python has."
         ) from error
     except (ValueError, OSError, RuntimeError, pd.errors.ParserWarning) as error:
-        raise LabelTableError(f"could not read the table {name}: {str(error).splitlines()[0]}.") from error
+        raise LabelTableError(f"could not read the table {name}: {first_line(error)}.") from error
 
 
 def is_table_name(name: str) -> bool:

@@ -16,14 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from store.columns import HASH_BYTES
-from store.commit import commit_file, file_checksum, sweep_temporary_files
+from store.commit import commit_file, sweep_temporary_files
 from store.errors import StoreError
-from store.files import read_file
+from store.files import read_committed
 
 LARGEST_THUMBNAIL = 1 << 16  # bytes
-PACK_BYTES = (
-    16 << 20
-)  # of pictures in a pack, as long as a reader must read all of it to see whether it is whole
+PACK_BYTES = 16 << 20  # of pictures: a reader must read all of a pack to see whether it is whole
 _SMALL = PACK_BYTES // 4
 _LARGEST_PACK = 2 * PACK_BYTES
 _LARGEST = 256 << 20
@@ -113,10 +111,7 @@ class ThumbnailCache:
 
 def _read(path: Path, wanted: Collection[str] | None = None) -> dict[str, Thumbnail]:
     """The wanted thumbnails of a pack, or all. Raises ValueError or StoreError if it is not whole."""
-    data = read_file(path, _LARGEST_PACK)
-    match = _NAME.fullmatch(path.name)
-    if not match or file_checksum(data) != match["checksum"]:
-        raise ValueError(f"{path} does not match its checksum")
+    data = read_committed(path, _NAME, "Delete it.", _LARGEST_PACK)
     count = int.from_bytes(data[:8], "little")
     if 8 + count * _ROW > len(data):
         raise ValueError(f"{path} ends before its thumbnails do")

@@ -88,7 +88,7 @@ TAKEN: dict[str, tuple[Any, Any]] = {
     "a boolean dimension": (np.concatenate([X, X[:, :1] > 0], axis=1), Y),
     "Fortran order": (np.asfortranarray(X), Y),
     "strides": (np.repeat(X, 2, axis=1)[:, ::2], Y),
-    "float16": (X.astype(np.float16), Y),
+    "float16": ((60 * X).astype(np.float16), Y),  # the sum of whose squares it cannot hold
     "float64": (X.astype(np.float64), Y),
     "integers": ((X * 100).astype(int), Y),
     "objects": (X.astype(object), Y),

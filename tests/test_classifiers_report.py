@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classifiers.evaluation import evaluate_codes
 from classifiers.labels import Labels
 from classifiers.paired import paired
 from classifiers.report import best_results, write_report
 from classifiers.results import COLUMNS, Comparison, Result
+from tests.made_results import made_result
 
 EVIL = "<script>alert('x')</script> & \"co\""
 N = 60
@@ -66,27 +66,7 @@ def result(scheme: str, head: str, wrong: int, classes: tuple[str, ...] = ("ant"
     predicted[:wrong] = (predicted[:wrong] + 1) % k
     probabilities = np.full((len(test), k), 0.1 / k)
     probabilities[np.arange(len(test)), predicted] = np.linspace(0.5, 0.99, len(test))
-    return made(scheme, head, Labels(scheme, classes, codes), predicted, probabilities, train, test)
-
-
-def made(
-    scheme: str, head: str, labels: Labels, predicted: Any, probabilities: Any, train: Any, test: Any
-) -> Result:
-    return Result(
-        scheme=scheme,
-        head=head,
-        space="Tiny-0123456789ab",
-        labels=labels,
-        split="random",
-        n_train=len(train),
-        train=train,
-        test=test,
-        predicted=predicted,
-        confidence=probabilities.max(axis=1),
-        probabilities=probabilities,
-        figures=evaluate_codes(labels.codes[test], predicted, len(labels.classes), probabilities),
-        seconds=0.25,
-    )
+    return made_result(Labels(scheme, classes, codes), train, test, predicted, probabilities, head)
 
 
 def comparison(*results: Result, errors: tuple[tuple[str, str], ...] = ()) -> Comparison:
@@ -195,7 +175,7 @@ def test_several_labels_an_image(tmp_path: Path) -> None:
     predicted = codes[test].copy()
     predicted[0, 2] = 1
     labels = Labels("tags", ("cat", "dog", "sky"), codes)
-    tags = made("tags", "ridge", labels, predicted, np.clip(predicted, 0.1, 0.8), np.arange(40), test)
+    tags = made_result(labels, np.arange(40), test, predicted, np.clip(predicted, 0.1, 0.8))
     page = Page(written(tmp_path, comparison(tags)))
     text = " ".join(" ".join(page.text).split())
     assert "Confusions" not in text and "Average precision, micro" in text
@@ -208,7 +188,7 @@ def test_a_scheme_of_five_thousand_classes_stays_small(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     codes, said = generator.integers(0, 5000, N), generator.integers(0, 5000, 20)
     labels = Labels("kind", tuple(f"class {i}" for i in range(5000)), codes)
-    many = made("kind", "ridge", labels, said, np.full((20, 5000), 1 / 5000), np.arange(40), np.arange(40, N))
+    many = made_result(labels, np.arange(40), np.arange(40, N), said, np.full((20, 5000), 1 / 5000))
     text = written(tmp_path, comparison(many))
     assert "and 4,940 more classes" in text
     assert len(text) < 200_000

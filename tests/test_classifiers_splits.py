@@ -92,7 +92,7 @@ def test_folders_win_and_twins_leave_training() -> None:
 
 def test_test_wins_over_val_and_a_column_can_split() -> None:
     images = table([1, 2, 3, 4, 5, 6])
-    images["labels.part"] = ["train", "train", "val", "val", "test", "test"]
+    images["labels.part"] = ["train", "Training", "val", "val", "test", "testing"]
     split = holdout(images, np.array([0, 1, 0, 1, 0, 1]), "part")
     assert split.train.tolist() == [0, 1]
     assert split.test.tolist() == [4, 5]

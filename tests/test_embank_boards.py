@@ -46,3 +46,12 @@ def test_quick_and_train_sizes(embank: Embank, bank: Path) -> None:
     assert np.isfinite(
         embank("compare", bank, "--heads", "ridge", "--quick", "--json").json["rows"][0]["accuracy"]
     )
+
+
+def test_a_report_says_how_it_was_made(embank: Embank, bank: Path, tmp_path: Path) -> None:
+    ran = embank("compare", bank, "--heads", "ridge", "--quick", "--cv", "3", "--report", tmp_path / "r.html")
+    assert ran.code == 0
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<dt>seed</dt>\n<dd>0</dd>" in page and "<dt>cv</dt>\n<dd>3</dd>" in page
+    assert "<dt>train_sizes</dt>" not in page and "<dt>plain</dt>" not in page  # as they are by default
+    assert "after training on 80." in page  # of 120, with three folds

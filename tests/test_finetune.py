@@ -191,6 +191,8 @@ def test_a_tuned_backbone_gives_the_vectors_of_training_and_can_be_tuned_again(
         theirs = open_engine(settings, engine, 4)(pictures)
         assert np.allclose(ours, theirs, rtol=1e-3, atol=1e-3)
     once_more = open_tunable(settings, "top")
+    for one in (tunable, once_more):  # said without the notes that a full or read-only cache does not keep
+        assert one.space == known_space(one.activations)
     assert tunable.cut is not None  # all layers lie one higher now, above the preprocessing
     assert once_more.cut == dataclasses.replace(tunable.cut, first=tunable.cut.first + 1)
     save_tuned(once_more, tmp_path / "thrice.keras")
@@ -421,16 +423,19 @@ def test_what_cannot_be_tuned_is_refused(store: Path, recipe: Recipe, tmp_path: 
             tune(store, **({"recipe": recipe} | wrong))
 
 
-def test_the_recipe_comes_from_a_backbone_or_a_space(store: Path, recipe: Recipe) -> None:
+def test_the_recipe_comes_from_a_backbone_or_a_space(store: Path, recipe: Recipe, tmp_path: Path) -> None:
     opened = FeatureStore(store)
     found = tuning_recipe(opened, None, "small", {"dtype": "float16", "fit": None, "seed": 3})
     assert known_space(dataclasses.replace(found, dtype="float32")) == known_space(recipe)
     assert found.dtype == "float16"
     with pytest.raises(FinetuneError, match="has its image_size already"):
         tuning_recipe(opened, None, "small", {"image_size": 32})
-    for backbone, space in ((None, None), ("VGG16", "small")):
+    assert tuning_recipe(opened, None, None, {}) == tuning_recipe(opened, None, "small", {})
+    several = Path(shutil.copytree(store, tmp_path / "several.embank"))
+    StoreWriter(several).open_space({"backbone": "Other", "dtype": "float32"})
+    for path, backbone, space in ((store, "VGG16", "small"), (several, None, None)):
         with pytest.raises(FinetuneError, match="either --backbone NAME, or --space SPACE"):
-            tuning_recipe(opened, backbone, space, {})
+            tuning_recipe(FeatureStore(path), backbone, space, {})
 
 
 @pytest.mark.parametrize(

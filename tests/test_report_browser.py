@@ -16,11 +16,11 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageFilter
 
-from classifiers.evaluation import evaluate_codes
 from classifiers.labels import Labels
 from classifiers.paired import paired
 from classifiers.report import VectorMap, write_report
 from classifiers.results import COLUMNS, Comparison, Result
+from tests.made_results import SPACE, made_result
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'"
@@ -29,7 +29,6 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install chromium")
 
 N = 10_000
-SPACE = "Tiny-0123456789ab"
 CLASSES = {"animal": 4, "breed": 30, "colour": 3, "size": 2}
 OPENING = 2.0  # seconds
 READABLE = 4.5  # contrast of text, WCAG 2.1 AA
@@ -44,22 +43,9 @@ def result(scheme: str, head: str, classes: int, right: float) -> Result:
     predicted = np.where(hit, codes[test], (codes[test] + 1) % classes)
     probabilities = np.full((len(test), classes), 0.2 / (classes - 1))
     probabilities[np.arange(len(test)), predicted] = 0.8 + generator.random(len(test)) / 10
-    return Result(
-        scheme=scheme,
-        head=head,
-        space=SPACE,
-        labels=Labels(scheme, tuple(f"{scheme} {i}" for i in range(classes)), codes),
-        split="random",
-        n_train=N * 4 // 5,
-        train=np.arange(N * 4 // 5),
-        test=test,
-        predicted=predicted,
-        confidence=probabilities.max(axis=1),
-        probabilities=probabilities,
-        figures=evaluate_codes(codes[test], predicted, classes, probabilities),
-        seconds=0.2,
-        history={"loss": [1.0, 0.5, 0.4], "val_loss": [1.0, 0.7, 0.8]} if head == "dense" else None,
-    )
+    labels = Labels(scheme, tuple(f"{scheme} {i}" for i in range(classes)), codes)
+    history = {"loss": [1.0, 0.5, 0.4], "val_loss": [1.0, 0.7, 0.8]} if head == "dense" else None
+    return made_result(labels, np.arange(N * 4 // 5), test, predicted, probabilities, head, history=history)
 
 
 def audit(scheme: str) -> Any:

@@ -15,6 +15,7 @@ from classifiers.suggestions import counted
 if TYPE_CHECKING:
     from classifiers.results import Result
 
+COLUMNS = ("nuisance", "p_holm", "ceiling", "leaks")
 _MANY_ERRORS = 0.1
 _CHANCE = 0.05
 
@@ -36,14 +37,15 @@ class Audit:
     images: int = 0
 
     def columns(self) -> dict[str, float | int | None]:
-        """What stands beside an accuracy on the board."""
+        """What stands beside an accuracy on the board, by the names in COLUMNS."""
         nuisance, permutation, noise = self.nuisance, self.permutation, self.noise
-        return {
-            "nuisance": None if nuisance is None else nuisance.accuracy,
-            "p_holm": None if permutation is None else permutation.p_holm,
-            "ceiling": None if noise is None else noise.ceiling,
-            "leaks": self.leakage.same.total + self.leakage.near.total,
-        }
+        values = (
+            None if nuisance is None else nuisance.accuracy,
+            None if permutation is None else permutation.p_holm,
+            None if noise is None else noise.ceiling,
+            self.leakage.same.total + self.leakage.near.total,
+        )
+        return dict(zip(COLUMNS, values, strict=True))
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain values, for JSON; of pairs and likely errors how many there are."""
@@ -73,9 +75,6 @@ class Audit:
             },
             "warnings": list(self.warnings),
         }
-
-
-COLUMNS = ("nuisance", "p_holm", "ceiling", "leaks")
 
 
 def warnings_of(audit: Audit, best: Result) -> Iterator[str]:

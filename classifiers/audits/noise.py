@@ -15,7 +15,7 @@ from classifiers.audits.label_errors import label_errors
 from classifiers.factorization import Factorization
 from classifiers.leave_one_out import left_out
 from classifiers.ridge import RidgeHead, solve_ridges
-from classifiers.signs import Signs
+from classifiers.signs import Signs, batches
 from classifiers.splits import Rows
 
 _SHOWN = 200
@@ -50,7 +50,8 @@ def noises(
     if not schemes:
         return
     factor = ground.factorization(np.arange(len(ground.rows)))
-    for batch in _batches([int(codes.max()) + 1 for codes in schemes], len(ground.rows)):
+    widths = [int(codes.max()) + 1 for codes in schemes]
+    for batch in batches(widths, len(ground.rows), _MOST_PROBABILITIES):
         dense = [np.unique(codes, return_inverse=True) for codes in schemes[batch]]
         found = _left_out(factor, [codes for _, codes in dense])
         for (classes, codes), probabilities, best in zip(dense, found, reached[batch], strict=True):
@@ -64,17 +65,6 @@ def noises(
                 errors.margin[:_SHOWN],
                 errors.count,
             )
-
-
-def _batches(widths: Sequence[int], rows: int) -> Iterator[slice]:
-    """Consecutive schemes of so many classes each, as many at a time as have room for their probabilities."""
-    start, total = 0, 0
-    for end, width in enumerate(widths):
-        if total and (total + width) * rows > _MOST_PROBABILITIES:
-            yield slice(start, end)
-            start, total = end, 0
-        total += width
-    yield slice(start, len(widths))
 
 
 def _ceiling(nearest: float, classes: int) -> float:
@@ -91,9 +81,9 @@ def _left_out(factor: Factorization, schemes: Sequence[Rows]) -> list[NDArray[np
     solve_ridges(factor, heads, schemes)
     targets = Signs.of(schemes, [len(head.classes_) for head in heads])
     means, columns = factor.means(targets), targets.slices()
-    strengths = [np.full(c.stop - c.start, head.alpha_) for head, c in zip(heads, columns, strict=True)]
+    strengths = targets.repeated([head.alpha_ for head in heads])
     projected, rows = factor.project(targets, means), np.arange(len(factor.X))
-    blocks = list(left_out(factor, targets, means, projected, np.concatenate(strengths), rows))
+    blocks = list(left_out(factor, targets, means, projected, strengths, rows))
     scores = np.concatenate([block.astype(np.float32) for block in blocks])
     return [_probabilities(scores[:, c], head.temperature_) for head, c in zip(heads, columns, strict=True)]
 

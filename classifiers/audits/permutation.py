@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from classifiers.audits.ground import Ground
 from classifiers.factorization import Factorization
+from classifiers.intervals import group_numbers
 from classifiers.splits import Rows
 from classifiers.targets import Targets
 from classifiers.threads import few_threads, for_shares
-from classifiers.values import Texts
 
 SHUFFLES = 1000
 _SEED = 0
@@ -82,7 +81,7 @@ class PermutationTest:
     def _orders(self) -> NDArray[np.int32]:
         """(1 + shuffles, n): where the label of each row comes from; the first order is that of the real labels."""
         groups, count = self._ground.groups, len(self._ground.rows)
-        units = np.arange(count) if groups is None else _units(groups)
+        units = np.arange(count) if groups is None else group_numbers(groups)
         generator = np.random.default_rng(_SEED)
         places = np.argsort(units, kind="stable")  # rows of a group side by side
         orders = np.empty((1 + self._shuffles, count), np.int32)
@@ -214,11 +213,3 @@ def _tail(null: NDArray[np.float64], found: float) -> float:
     shape = 4 / skew**2
     at = max(0.0, shape + np.copysign(np.sqrt(shape), skew) * z)
     return float(gammaincc(shape, at) if skew > 0 else gammainc(shape, at))
-
-
-def _units(groups: Texts) -> Rows:
-    """A number for each image, the same for a group; an image without one has its own."""
-    codes = np.asarray(pd.factorize(groups)[0], np.intp)
-    missing = codes < 0
-    codes[missing] = codes.max(initial=-1) + 1 + np.arange(missing.sum())
-    return codes

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import pdist, squareform
 
 from classifiers.errors import SchemeError
 from classifiers.factorization import VectorRows
@@ -114,7 +115,7 @@ def _candidates(scores: Float, most: int, generator: np.random.Generator) -> Ite
     clouds = generator.normal(size=(_TIMES, *sample.shape)) * sample.std(axis=0)
     parts = np.stack([sample[_some(len(sample), len(sample) * 4 // 5, generator)] for _ in range(_TIMES)])
     both = np.concatenate([sample[None], clouds])
-    distances = [_distances(cloud) for cloud in both]
+    distances = [squareform(pdist(cloud)) for cloud in both]
     for k in range(2, most + 1):
         centres = k_means(both, k, generator)
         named = nearest_centres(both, centres)
@@ -151,14 +152,6 @@ def _principal(vectors: Float, generator: np.random.Generator) -> Float:
 def _some(rows: int, count: int, generator: np.random.Generator) -> Rows:
     """So many of the rows, or all if they are fewer, at random, ascending."""
     return np.sort(generator.permutation(rows)[:count])
-
-
-def _distances(points: Float) -> Float:
-    """(n, n) distances between points (n, p)."""
-    squares = (points**2).sum(axis=1)
-    found = squares[:, None] + squares - 2 * points @ points.T
-    np.fill_diagonal(found, 0.0)
-    return np.asarray(np.sqrt(np.maximum(found, 0.0)))
 
 
 def _agreement(first: NDArray[np.intp], second: NDArray[np.intp]) -> float:

@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.intervals import wilson_interval
-from classifiers.report.charts import HEIGHT, Chart, Series, line, x_axis, y_axis
+from classifiers.report.charts import Axis, Chart, Series, line, x_axis, y_axis
 from classifiers.report.formats import count, percent, span
 from classifiers.results import Result
 
 _BINS = 10
 _TALLEST = 46  # pixels of the histogram's tallest bar
-_BOTTOM = HEIGHT - 42
 
 
 def reliability(result: Result) -> Chart | None:
@@ -49,7 +48,7 @@ def reliability(result: Result) -> Chart | None:
         series=(Series("share right", 0, line(x(mean), y(share)), dots=tuple(dots), bars=tuple(bars)),),
         columns=("confidence", "decisions", "said", "right", "95 % interval"),
         rows=tuple((*row, span(*ends)) for row, ends in zip(told, intervals, strict=True)),
-        histogram=_histogram(counts, x.start, x.end),
+        histogram=_histogram(counts, x, y),
         diagonal=True,
     )
 
@@ -65,15 +64,13 @@ def _decisions(result: Result) -> tuple[NDArray[np.float64], NDArray[np.bool_]] 
     return np.asarray(sure, np.float64).ravel(), (said == true).ravel()
 
 
-def _histogram(
-    counts: NDArray[np.intp], start: float, end: float
-) -> tuple[tuple[float, float, float, float], ...]:
-    wide = (end - start) / _BINS
+def _histogram(counts: NDArray[np.intp], x: Axis, y: Axis) -> tuple[tuple[float, float, float, float], ...]:
+    wide = (x.end - x.start) / _BINS
     tall = counts / counts.max() * _TALLEST
     return tuple(
         (
-            round(start + i * wide + 1, 1),
-            round(_BOTTOM - tall[i], 1),
+            round(x.start + i * wide + 1, 1),
+            round(y.start - tall[i], 1),
             round(wide - 2, 1),
             round(float(tall[i]), 1),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from classifiers.labels import class_names
 from classifiers.report.formats import percent, probability
 from classifiers.report.shown import Shown
 from classifiers.results import Result
@@ -72,7 +73,7 @@ def evidence(result: Result, audit: Audit) -> list[str]:
     )
     if audit.noise:
         told.append(f"Likely label errors: about {counted(audit.noise.count, 'image')}.")
-    return [sentence for sentence in told if sentence]
+    return told
 
 
 def label_errors(result: Result, noise: Noise, shown: Shown, most: int) -> list[dict[str, Any]]:
@@ -112,8 +113,6 @@ def _step(
 
 def _label(result: Result, row: int) -> str:
     """The label of one image as words."""
-    codes = result.labels.codes[row]
-    if result.labels.multilabel:
-        names = [result.labels.classes[i] for i in (codes == 1).nonzero()[0]]
-        return f"{result.labels.separator} ".join(names) or _NONE
-    return result.labels.classes[codes] if codes >= 0 else _NONE
+    labels = result.labels
+    (name,) = class_names(labels.classes, labels.codes[[row]], f"{labels.separator} ")
+    return name or _NONE

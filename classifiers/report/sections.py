@@ -60,8 +60,6 @@ class Sections:
         curves = [one for one in self.curves if one.scheme == result.scheme]
         return {
             "result": result,
-            "n_train": len(result.train),
-            "n_test": len(result.test),
             "names": labels.classes,
             "ladder": ladder(result, audit),
             "evidence": evidence(result, audit) if audit else [],

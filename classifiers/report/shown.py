@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import pandas as pd
 
-Pictures = Callable[[pd.DataFrame], Sequence[bytes | None]]
+from classifiers.audits.traits import Pictures
 
 _MOST_BYTES = 4 << 20  # of JPEGs; base64 makes them 5.6 MB
 _TILE = 96  # pixels of a map's picture, shown as large as they are

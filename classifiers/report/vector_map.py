@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,11 @@ from classifiers.targets import labelled
 from store import FeatureStore, StoreError
 from store.columns import hashes_from_hex
 from store.commit import commit_file, file_checksum
-from store.files import read_file
+from store.files import read_committed
 
 MOST = 2000  # images on a map: more hide one another, and t-SNE takes seconds
 _DIMENSIONS = (
-    50  # that t-SNE starts from, as van der Maaten and Hinton 2008 do (J. Mach. Learn. Res. 9, 2579)
+    50  # that t-SNE starts from, as in van der Maaten and Hinton 2008 (J. Mach. Learn. Res. 9, 2579)
 )
 _FEWEST = 50  # images; of fewer the two main axes say as much
 _STEPS = 500  # of t-SNE; twice as many moved no cluster of 2,000 photos
@@ -126,7 +127,7 @@ def _map(store: FeatureStore, space: str, comparison: Comparison, rows: NDArray[
     places = None
     for path in directory.glob(f"{name}-*.map"):
         with suppress(StoreError, OSError, ValueError):
-            places = _read(path.name, read_file(path, MOST * 8), len(rows))
+            places = _read(path, len(rows))
     if places is None:
         places = project(store.vectors(space, images))
         with suppress(StoreError, OSError):  # a store that cannot be written does without
@@ -137,13 +138,11 @@ def _map(store: FeatureStore, space: str, comparison: Comparison, rows: NDArray[
     return VectorMap(space, rows, places, _made(len(rows)))
 
 
-def _read(name: str, data: bytes, rows: int) -> Places:
-    match = _NAME.fullmatch(name)
-    if not match or file_checksum(data) != match["checksum"]:
-        raise ValueError(f"{name} does not match its checksum")
+def _read(path: Path, rows: int) -> Places:
+    data = read_committed(path, _NAME, "It may be deleted.", MOST * 8)
     places = np.frombuffer(data, np.float32).reshape(rows, 2)
     if not np.isfinite(places).all():
-        raise ValueError(f"{name} holds what is no number")
+        raise ValueError(f"{path} holds what is no number")
     return places
 
 

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from classifiers.audits.traits import Pictures
 from classifiers.report import formats
 from classifiers.report.board import board_rows, choices, summary
 from classifiers.report.regroupings import schemes_chart
 from classifiers.report.scheme_map import SHAPES, map_data
 from classifiers.report.sections import Sections
-from classifiers.report.shown import Pictures, Shown, sheets
+from classifiers.report.shown import Shown, sheets
 from classifiers.report.vector_map import VectorMap
 from classifiers.results import Comparison, Result
 from store.commit import write_file

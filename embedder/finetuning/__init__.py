@@ -2,7 +2,7 @@
 
 from embedder.finetuning.banking import BankPlan, bank, is_banked, plan_bank
 from embedder.finetuning.cut import Cut, find_cut
-from embedder.finetuning.feeds import BankedFeed, PhotoFeed
+from embedder.finetuning.feeds import BankedFeed, PhotoFeed, open_feed
 from embedder.finetuning.network import Network
 from embedder.finetuning.settings import FinetuneSettings
 from embedder.finetuning.training import Examples, Trained, pooled, train
@@ -24,6 +24,7 @@ __all__ = [
     "check_tunable",
     "find_cut",
     "is_banked",
+    "open_feed",
     "open_tunable",
     "plan_bank",
     "pooled",

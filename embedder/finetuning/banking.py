@@ -17,7 +17,6 @@ from embedder.finetuning.tunable import Tunable
 from embedder.job import embed
 from embedder.report import EmbedReport, Progress
 from embedder.settings import JobSettings
-from embedder.weights import known_recipe
 from store import FeatureStore
 from store.columns import hashes_from_hex
 
@@ -51,20 +50,18 @@ class BankPlan:
 
 def plan_bank(store: FeatureStore, tunable: Tunable, images: pd.DataFrame) -> BankPlan:
     """What is missing of these images. Raises FinetuneError if the disk has no room for it."""
-    cut, frozen = tunable.cut, known_recipe(tunable.activations)
-    if cut is None or frozen is None:
-        raise FinetuneError(f"the weights of {tunable.recipe.backbone} are not known on this machine.")
-    missing = int((~is_banked(store, frozen.space, images)).sum())
+    cut, frozen = tunable.banked_at, tunable.frozen
+    missing = int((~is_banked(store, tunable.space, images)).sum())
     per_image = frozen.views * math.prod(cut.shape) * np.dtype(frozen.dtype).itemsize
     plan = BankPlan(
-        frozen.space,
-        cut.layer,
-        cut.shape,
-        frozen.views,
-        frozen.dtype,
-        len(images),
-        missing,
-        missing * per_image,
+        space=tunable.space,
+        layer=cut.layer,
+        shape=cut.shape,
+        views=frozen.views,
+        dtype=frozen.dtype,
+        images=len(images),
+        missing=missing,
+        bytes=missing * per_image,
     )
     free = shutil.disk_usage(store.path).free
     if plan.bytes > free:
@@ -84,8 +81,8 @@ def bank(
     progress: Progress | None = None,
 ) -> list[EmbedReport]:
     """Banks the feature maps of these images that are not banked yet, source by source, as `embed` does."""
-    opened, frozen = FeatureStore(store), known_recipe(tunable.activations)
-    missing = images if frozen is None else images[~is_banked(opened, frozen.space, images)]
+    opened = FeatureStore(store)
+    missing = images[~is_banked(opened, tunable.space, images)]
     return [
         embed(
             opened.sources[source].location,
@@ -104,9 +101,7 @@ def is_banked(store: FeatureStore, space: str, images: pd.DataFrame) -> NDArray[
     """(n,) which images have all their views in a space, which need not be there."""
     if space not in store.spaces:
         return np.zeros(len(images), bool)
-    found, hashes = store.spaces[space], hashes_from_hex(images["hash"])
-    have = [found.find(hashes, view) >= 0 for view in range(found.views)]
-    return np.asarray(np.all(have, axis=0))
+    return store.spaces[space].holds(hashes_from_hex(images["hash"]))
 
 
 def size_text(size: float) -> str:

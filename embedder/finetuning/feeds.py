@@ -10,6 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from embedder.errors import FinetuneError, ImageError
+from embedder.finetuning.banking import is_banked
+from embedder.finetuning.training import Feed
+from embedder.finetuning.tunable import Tunable
 from embedder.geometry import Geometry
 from embedder.images import decode
 from embedder.keras_engine import preprocess
@@ -19,6 +22,17 @@ from embedder.sources import reader_at
 from store import FeatureStore
 
 Rows = NDArray[np.intp]
+
+
+def open_feed(
+    store: FeatureStore, tunable: Tunable, images: pd.DataFrame, seed: int
+) -> tuple[Feed, NDArray[np.bool_]]:
+    """What gives inputs of `tunable`, and for which images (n,). Raises FinetuneError if none is banked."""
+    if tunable.cut is None:
+        return PhotoFeed(store, tunable.frozen, images), np.ones(len(images), bool)
+    if tunable.space not in store.spaces:
+        raise FinetuneError("no image could be embedded: there is nothing to train on.")
+    return BankedFeed(store, tunable.space, images, seed), is_banked(store, tunable.space, images)
 
 
 class BankedFeed:

@@ -35,11 +35,21 @@ class Tunable:
     cut: Cut | None
 
     @property
-    def activations(self) -> Recipe:
-        """The recipe of what is banked: the feature maps at the cut."""
+    def banked_at(self) -> Cut:
+        """The cut. Raises FinetuneError if there is none."""
         if self.cut is None:
             raise FinetuneError("there is no cut, so there is nothing to bank.")
-        return dataclasses.replace(self.recipe, layer=self.cut.layer, pooling="none")
+        return self.cut
+
+    @property
+    def activations(self) -> Recipe:
+        """The recipe of what is banked: the feature maps at the cut."""
+        return dataclasses.replace(self.recipe, layer=self.banked_at.layer, pooling="none")
+
+    @property
+    def space(self) -> str:
+        """The id of the space that `activations` makes."""
+        return dataclasses.replace(self.frozen, layer=self.banked_at.layer, pooling="none").space
 
     @property
     def dim(self) -> int:
@@ -64,6 +74,23 @@ class Tunable:
         all_of = sum(int(variable.shape.num_elements()) for variable in self.model.variables)
         moving = sum(int(variable.shape.num_elements()) for variable in self.upper.trainable_variables)
         return moving if trained else all_of - moving
+
+    def describe(self) -> str:
+        """One sentence: where it is cut, and how much is trained."""
+        layers, cut = self.model.layers, self.cut
+        moving, still = self.weights_of(trained=True), self.weights_of(trained=False)
+        first = next(number for number, layer in enumerate(layers) if layer.trainable)
+        where = f"it is trained from layer {first} ({layers[first].name}) on"
+        if cut is None:
+            how = ", end to end"
+        else:
+            above = cut.frozen_above
+            between = f", and {above} more frozen layers run with what is trained" if above else ""
+            how = f" and cut after {cut.layer}{between}"
+        return (
+            f"{self.frozen.backbone} has {len(layers)} layers; {where}{how}: {moving:,} weights are trained, "
+            f"{still:,} stay as they are."
+        )
 
 
 def open_tunable(recipe: Recipe, from_layer: int | str, plain: bool = False) -> Tunable:

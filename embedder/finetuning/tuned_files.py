@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ import numpy as np
 from embedder.engines import build_backbone
 from embedder.errors import FinetuneError
 from embedder.finetuning.tunable import Tunable
-from embedder.keras_engine import preprocess
+from embedder.keras_engine import preprocess, preprocessing_layers
+from embedder.keras_files import write_keras_file
 from embedder.recipe import FrozenRecipe, Recipe
-from store.commit import write_file
 from store.keras_setup import load_keras
 
 _TOLERANCE = 1e-3  # relative to the longest vector: preprocessing inside adds up in another order
@@ -36,10 +35,7 @@ def save_tuned(tunable: Tunable, out: Path) -> FrozenRecipe:
     for layer in tunable.model.layers:
         layer.trainable = True  # how it was tuned is no part of what it computes
     whole = _with_preprocessing(tunable)
-    with tempfile.TemporaryDirectory(dir=out.absolute().parent, prefix=".tuned-") as place:
-        file = Path(place, "model.keras")
-        whole.save(file)
-        write_file(out, file.read_bytes())
+    write_keras_file(whole, out)
     settings = tuned_recipe(tunable.frozen, out)
     built = build_backbone(settings)
     frozen = built.freeze(settings)
@@ -53,17 +49,12 @@ def tuned_recipe(untouched: FrozenRecipe, out: Path) -> Recipe:
 
 
 def _with_preprocessing(tunable: Tunable) -> Any:  # noqa: ANN401
-    """The model with a Rescaling first; `embed` knows by that layer that it takes raw pixels."""
+    """The model from raw pixels, as `embed` recognises it."""
     keras, frozen, model = load_keras(), tunable.frozen, tunable.model
     if frozen.preprocessing == "raw" and type(model.layers[1]).__name__ in ("Rescaling", "Normalization"):
         return model
-    mean, scale = np.array(frozen.mean), np.array(frozen.scale)
-    order = slice(None, None, -1) if frozen.color_order == "bgr" else slice(None)
     pictures = keras.Input((frozen.image_size, frozen.image_size, 3), name="pictures")
-    factors, offsets = (1 / scale)[order].tolist(), (-mean / scale)[order].tolist()
-    pixels = keras.layers.Rescaling(factors, offsets, name="preprocessing")(pictures)
-    if frozen.color_order == "bgr":
-        pixels = keras.ops.flip(pixels, axis=-1)
+    pixels = preprocessing_layers(pictures, frozen)
     # Layer by layer, not as a model within a model, so that it can be cut and tuned again.
     return keras.Model(pictures, model._run_through_graph(pixels, operation_fn=lambda layer: layer))
 

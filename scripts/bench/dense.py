@@ -12,13 +12,11 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from measuring import in_a_process, timed
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 REQUIRED_S = 8.0
@@ -37,7 +35,7 @@ def main() -> None:
         return
     turns = []
     for turn in range(options.turns):
-        ours, theirs = in_a_process("embank"), in_a_process("keras")
+        ours, theirs = (in_a_process("dense.py", "--child", side, *sys.argv[1:]) for side in SIDES)
         turns.append((ours["seconds"], theirs["seconds"]))
         print(
             f"turn {turn + 1}: dense head {ours['seconds']:.2f} s (again in the same process {ours['again']:.2f} s, "
@@ -56,15 +54,6 @@ def main() -> None:
     sys.exit(verdict != "ok")
 
 
-def in_a_process(side: str) -> dict[str, Any]:
-    """What one side measured, in a process of its own."""
-    ran = subprocess.run(
-        [sys.executable, __file__, "--child", side, *sys.argv[1:]], capture_output=True, text=True, check=True
-    )
-    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return found
-
-
 def run_embank(options: argparse.Namespace) -> dict[str, float]:
     """DenseHead."""
     import keras  # noqa: F401 (its import is not what is measured)
@@ -73,7 +62,7 @@ def run_embank(options: argparse.Namespace) -> dict[str, float]:
 
     X, y = vectors(options)
     head = DenseHead(dropout=DROPOUT, learning_rate=LEARNING_RATE, batch_size=BATCH, epochs=options.epochs)
-    first, again = timed(lambda: head.fit(X, y)), timed(lambda: head.fit(X, y))
+    first, again = (timed(lambda: head.fit(X, y))[0] for _ in range(2))
     return {"seconds": first, "again": again, "accuracy": float((head.predict(X) == y).mean())}
 
 
@@ -98,7 +87,7 @@ def run_keras(options: argparse.Namespace) -> dict[str, float]:
         model.fit(scaled, y, batch_size=BATCH, epochs=options.epochs, verbose=0)
         models.append(model)
 
-    first, again = timed(fit), timed(fit)
+    first, again = (timed(fit)[0] for _ in range(2))
     named = models[-1].predict(scaled, verbose=0).argmax(axis=1)
     return {"seconds": first, "again": again, "accuracy": float((named == y).mean())}
 
@@ -113,13 +102,6 @@ def vectors(options: argparse.Namespace) -> tuple[Any, Any]:
     centres = rng.normal(size=(options.classes, options.dim))
     X = np.maximum(0.15 * centres[y] + rng.normal(size=(options.rows, options.dim)), 0)
     return X.astype(np.float32), y.astype(np.int64)
-
-
-def timed(function: Callable[[], object]) -> float:
-    """Seconds that a call takes."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

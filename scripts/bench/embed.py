@@ -15,14 +15,13 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from measuring import in_a_process
 from pictures import first_photos, write_photos
 from processor import Processor
 from starting import bench_starting, timed_embed
@@ -39,7 +38,6 @@ AS_MANY = {"keras": 1, "float32": 2, "bfloat16": 3}
 AS_MANY_WITH_AMX = AS_MANY | {"bfloat16": 8}
 LIGHT = {"MobileNetV2": 3}  # backbones that take so many times the photos in the same time
 ORIGINALS = Path(__file__).parents[3] / "shared" / "data"
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -157,7 +155,7 @@ def embank_turn(work: Path, photos: Path, backbone: str, precision: str) -> dict
     count = len(list(photos.iterdir()))
     if report["embedded"] != count:
         sys.exit(f"{count} photos were to be embedded by {backbone}, not {report['embedded']}")
-    stages = script("stages.py", photos, backbone, precision)
+    stages = in_a_process("stages.py", photos, backbone, precision)
     speed = report["images_per_second"]
     limit = 1000 * stages["cores"] / (stages["decode_ms"] + stages["inference_ms"])
     rest = 1000 * stages["cores"] * (1 / speed - 1 / limit)
@@ -166,17 +164,7 @@ def embank_turn(work: Path, photos: Path, backbone: str, precision: str) -> dict
 
 def keras_speed(photos: Path, backbone: str, out: Path) -> float:
     """Images a second of baseline_keras.py."""
-    return float(script("baseline_keras.py", photos, backbone, out)["images_per_second"])
-
-
-def script(name: str, *options: object) -> dict[str, Any]:
-    """What another script of this folder says, in a fresh process."""
-    command = [sys.executable, str(HERE / name), *map(str, options)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        sys.exit(ran.stderr)
-    told: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return told
+    return float(in_a_process("baseline_keras.py", photos, backbone, out)["images_per_second"])
 
 
 def fresh_store(work: Path) -> Path:

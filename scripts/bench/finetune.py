@@ -13,13 +13,13 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from measuring import in_a_process
 from processor import Processor
 
 from embank.finetuning import Task, finetune
@@ -40,7 +40,7 @@ def main() -> None:
     print(Processor.here().describe(), flush=True)
     turns = []
     for turn in range(options.turns):
-        found = {side: in_a_process(side) for side in SIDES}
+        found = {side: in_a_process("finetune.py", "--child", side, *sys.argv[1:]) for side in SIDES}
         turns.append(found)
         for side in SIDES:
             print(f"turn {turn + 1}, {side}: {describe(found[side])}", flush=True)
@@ -63,20 +63,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--shared", type=Path, default=Path(__file__).parents[3] / "shared")
     parser.add_argument("--child", choices=SIDES, help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-def in_a_process(side: str) -> dict[str, Any]:
-    """What one side measured, in a process of its own."""
-    ran = subprocess.run(
-        [sys.executable, __file__, "--child", side, *sys.argv[1:]],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ran.returncode:
-        sys.exit(ran.stderr)
-    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return found
 
 
 def run(options: argparse.Namespace, plain: bool) -> dict[str, Any]:

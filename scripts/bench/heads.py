@@ -12,14 +12,13 @@ import resource
 import shutil
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from measuring import Result, timed
 from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
 
 from classifiers import LogisticHead, RidgeHead, fit_many
@@ -34,7 +33,6 @@ from store.recipes import space_id
 
 RECIPE = {"backbone": "Bench", "dtype": "float16"}
 LATENT = 30
-Result = TypeVar("Result")
 
 
 def main() -> None:
@@ -51,6 +49,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=2048)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     options = parser.parse_args()
+    warnings.simplefilter("ignore")  # of heads that have not converged
     work = Path(tempfile.mkdtemp(dir=options.folder, prefix="embank-bench-"))
     try:
         if options.large:
@@ -192,17 +191,8 @@ def hidden(rows: int, dim: int) -> np.ndarray:
     return factors * np.arange(1, dim + 1, dtype=np.float32) ** -0.5
 
 
-def timed(work: Callable[[], Result]) -> tuple[float, Result]:
-    """Seconds, and what came out."""
-    start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        result = work()
-    return time.perf_counter() - start, result
-
-
 def quicker(work: Callable[[], Result]) -> tuple[float, Result]:
-    """The same for scikit-learn, with all BLAS threads or with one, which is quicker on a busy machine."""
+    """`timed` for scikit-learn, with all BLAS threads or with one, which is quicker on a busy machine."""
     with few_threads(True):
         alone, result = timed(work)
     return min(alone, timed(work)[0]), result

@@ -12,13 +12,11 @@ import resource
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from measuring import timed
 from sklearn.neighbors import NearestNeighbors
 
 from classifiers.nearest import nearest
@@ -29,7 +27,6 @@ from store.part import PartRows
 
 PART = 16_384
 TOP = 12
-Result = TypeVar("Result")
 
 
 def main() -> None:
@@ -75,15 +72,15 @@ def make_store(path: Path, rows: int, dim: int, dtype: str) -> pd.DataFrame:
 def bench_search(store: FeatureStore, images: pd.DataFrame, queries: int) -> None:
     """One query and many, ours and scikit-learn's, on the same rows."""
     some = images.iloc[:queries]
-    one, first = timed(lambda: similar(store, "Bench", some.iloc[:1], TOP, images=images))
-    _, again = timed(lambda: similar(store, "Bench", some.iloc[:1], TOP, images=images))
-    many, all_queries = timed(lambda: similar(store, "Bench", some, TOP, images=images))
+    first, one = timed(lambda: similar(store, "Bench", some.iloc[:1], TOP, images=images))
+    again, _ = timed(lambda: similar(store, "Bench", some.iloc[:1], TOP, images=images))
+    all_queries, many = timed(lambda: similar(store, "Bench", some, TOP, images=images))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    X, loading = timed(lambda: np.asarray(store.vectors("Bench", images)))
+    loading, X = timed(lambda: np.asarray(store.vectors("Bench", images)))
     brute = NearestNeighbors(algorithm="brute", metric="cosine").fit(X)
-    (_, rows), theirs = timed(lambda: brute.kneighbors(X[:1], TOP + 1))
-    (_, many_rows), theirs_all = timed(lambda: brute.kneighbors(X[:queries], TOP + 1))
-    _, in_memory = timed(lambda: nearest(X, X[:queries], TOP + 1))
+    theirs, (_, rows) = timed(lambda: brute.kneighbors(X[:1], TOP + 1))
+    theirs_all, (_, many_rows) = timed(lambda: brute.kneighbors(X[:queries], TOP + 1))
+    in_memory, _ = timed(lambda: nearest(X, X[:queries], TOP + 1))
     for found, expected in ((one, rows), (many, many_rows)):
         keys = images["key"].to_numpy()[expected[:, 1:]].ravel()
         agreeing = np.mean(found["key"].to_numpy() == keys)
@@ -98,13 +95,6 @@ def bench_search(store: FeatureStore, images: pd.DataFrame, queries: int) -> Non
     )
     print(f"  {queries} queries from the store {all_queries:.2f} s, in memory {in_memory:.2f} s")
     print(f"  scikit-learn in memory {theirs_all:.2f} s: {theirs_all / in_memory:.1f} times ours")
-
-
-def timed(work: Callable[[], Result]) -> tuple[Result, float]:
-    """What `work` returns, and its seconds."""
-    start = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from measuring import timed
 
 from store import FeatureStore, StoreWriter
 from store.part import PartRows
@@ -137,17 +137,10 @@ def compare(
     what: str, ours: Callable[[], object], theirs: Callable[[], object], name: str, turns: int = TURNS
 ) -> None:
     """Times both in turn and prints medians and the median of the ratios."""
-    times = [(timed(ours), timed(theirs)) for _ in range(turns + 1)][1:]
+    times = [(timed(ours)[0], timed(theirs)[0]) for _ in range(turns + 1)][1:]
     ratio = statistics.median(theirs / ours for ours, theirs in times)
     mine, other = (statistics.median(side) for side in zip(*times, strict=True))
     print(f"{what}: {mine:.3f} s, {name} {other:.3f} s: {ratio:.2f} times its speed")
-
-
-def timed(function: Callable[[], object]) -> float:
-    """Seconds that a call takes."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

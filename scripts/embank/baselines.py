@@ -75,16 +75,16 @@ def train_baseline(
         recipe = Recipe(str(untrained), fit=baseline.fit, augment=baseline.augment, views=views)
         task = Task(
             recipe,
-            0,
-            baseline.scheme,
-            baseline.loss,
-            None,
-            True,
-            baseline.split,
-            baseline.test_size,
-            baseline.validation_size,
-            baseline.group,
-            "baseline",
+            from_layer=0,
+            scheme=baseline.scheme,
+            loss=baseline.loss,
+            head=None,
+            plain=True,
+            split=baseline.split,
+            test_size=baseline.test_size,
+            validation_size=baseline.validation_size,
+            group=baseline.group,
+            name="baseline",
         )
         tuned = finetune(store, task, out or Path(place, "cnn.keras"), head_out, settings, None, watcher)
         if out is None:

@@ -43,11 +43,13 @@ def compare_with_progress(
         )
 
 
-def print_board(board: pd.DataFrame, doubtful: Collection[tuple[str, str]] = ()) -> None:
+def print_board(comparison: Comparison) -> None:
     """The board as a table on standard output, spaces by their short names where these are enough.
 
-    doubtful: (scheme, space) whose accuracies get a `!`.
+    Accuracies that an audit warns of get a `!`.
     """
+    board = comparison.board
+    doubtful = {(audit.scheme, audit.space) for audit in comparison.audits if audit.warnings}
     short = board["space"].str.rsplit("-", n=1).str[0]
     spaces = short if short.nunique() == board["space"].nunique() else board["space"]
     shown = {
@@ -69,19 +71,8 @@ def print_board(board: pd.DataFrame, doubtful: Collection[tuple[str, str]] = ())
         "seconds": board["seconds"].map("{:.2f}".format),
     }
     least_needed = (
-        *(
-            "seconds",
-            "leaks",
-            "macro F1",
-            "majority",
-            "train",
-            "p",
-            "ceiling",
-            "classes",
-            "balanced",
-            "nuisance",
-        ),
-        "space",
+        *("seconds", "leaks", "macro F1", "majority", "train", "p", "ceiling", "classes", "balanced"),
+        *("nuisance", "space"),
     )
     rows = list(zip(*shown.values(), strict=True))
     print_table("", list(shown), rows, least_needed)
@@ -120,7 +111,11 @@ def save_report(
     about = {
         "command": command,
         "store": str(store.path),
-        **{key: value for key, value in settings.items() if value not in (None, False, (None,))},
+        **{
+            key: value
+            for key, value in settings.items()
+            if not (value is None or value is False or value == (None,))
+        },
         **{f"recipe of {space}": store.spaces[space].recipe for space in spaces},
     }
     write_report(
@@ -174,7 +169,7 @@ def tell_comparison(
         audits = [audit.to_dict() for audit in comparison.audits]
         print_json({"rows": comparison.rows(), "pairs": pairs, "audits": audits, "errors": errors})
     elif len(board):
-        print_board(board, {(audit.scheme, audit.space) for audit in comparison.audits if audit.warnings})
+        print_board(comparison)
     _tell_warnings(comparison)
     _tell_splits(comparison)
     if csv:

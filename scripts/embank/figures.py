@@ -15,6 +15,7 @@ _OTHERS = {
     "log_loss": "log-loss",
     "calibration_error": "calibration error",
 }
+COLUMNS = ("n", "accuracy", "95 % interval", "balanced", "macro F1")
 _LEAST_NEEDED = ("calibration error", "log-loss", "top 5", "micro F1", "ROC-AUC")
 
 
@@ -42,6 +43,17 @@ def tell_heads(found: dict[str, Any], json: bool) -> None:
         _print_pairs(found["pairs"])
 
 
+def figure_cells(row: dict[str, Any]) -> list[object]:
+    """What a table says of a row of figures, below COLUMNS."""
+    return [
+        row["n"],
+        percent(row["accuracy"]),
+        interval(row["accuracy_low"], row["accuracy_high"]),
+        percent(row["balanced_accuracy"]),
+        percent(row["macro_f1"]),
+    ]
+
+
 def describe_curves(curves: dict[str, list[float]]) -> str:
     """`30 epochs: loss 1.812 → 0.214, accuracy …`."""
     changes = (f"{name} {values[0]:.3f} → {values[-1]:.3f}" for name, values in curves.items())
@@ -61,23 +73,11 @@ def _print_table(report: dict[str, Any], name: str = "") -> None:
     classes = len(report["classes"])
     title = f"{name}{report['scheme']}: {report['head']} on {report['space']}, {classes} classes"
     others = [key for key in _OTHERS if any(row.get(key) is not None for row in report["rows"])]
-    columns = [
-        "subset",
-        "n",
-        "accuracy",
-        "95 % interval",
-        "balanced",
-        "macro F1",
-        *(_OTHERS[key] for key in others),
-    ]
+    columns = ["subset", *COLUMNS, *(_OTHERS[key] for key in others)]
     rows = [
         [
             row["subset"],
-            row["n"],
-            percent(row["accuracy"]),
-            interval(row["accuracy_low"], row["accuracy_high"]),
-            percent(row["balanced_accuracy"]),
-            percent(row["macro_f1"]),
+            *figure_cells(row),
             *(f"{row[key]:.3f}" if row[key] is not None else "" for key in others),
         ]
         for row in report["rows"]

@@ -13,33 +13,30 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from classifiers import SavedHead, Scheme
+from classifiers.dense_training import Layer
 from classifiers.evaluating import figures_row, predictions
 from classifiers.evaluation import evaluate_codes
 from classifiers.labels import Labels
 from classifiers.targets import Targets
 from classifiers.three_way_split import ThreeWaySplit, three_way_split
-from classifiers.tuned_head import Layer, check_loss, linear_start, random_start, tuned_head
+from classifiers.tuned_head import check_loss, linear_start, random_start, tuned_head
 from embedder import EmbedReport, FinetuneError, FrozenRecipe, JobSettings, Recipe
 from embedder.finetuning import (
-    BankedFeed,
     Examples,
     FinetuneSettings,
     Network,
-    PhotoFeed,
     Trained,
     Tunable,
     bank,
     check_place,
     check_tunable,
-    is_banked,
+    open_feed,
     open_tunable,
     plan_bank,
     pooled,
     save_tuned,
     train,
 )
-from embedder.finetuning.training import Feed
-from embedder.weights import known_recipe
 from store import FeatureStore, Vectors
 
 Show = Callable[[int, int, str], None]
@@ -107,11 +104,12 @@ def finetune(
     out, opened = Path(out), FeatureStore(store)
     check_place(out)
     check_tunable(task.recipe)
-    images, labels = opened.images(), task.scheme.labels(opened.images())
+    images = opened.images()
+    labels = task.scheme.labels(images)
     check_loss(labels, task.loss)
     parts = _parts(images, labels, task, settings.seed)
     tunable = open_tunable(task.recipe, task.from_layer, task.plain)
-    watcher.say(_describe(tunable, task))
+    watcher.say(tunable.describe())
     wanted = np.concatenate([parts.train, parts.validation, parts.test])
     banking, notes = 0.0, list(parts.notes)
     if not task.plain:
@@ -155,7 +153,7 @@ class _Run:
     ) -> None:
         self._task, self._tunable, self._labels, self._settings = task, tunable, labels, settings
         self._images, self._watcher, self._groups = images, watcher, parts.groups
-        self._feed, here = _feed(store, tunable, images, settings.seed)
+        self._feed, here = open_feed(store, tunable, images, settings.seed)
         sides = (parts.train, parts.validation, parts.test)
         self._train, self._validation, self._test = (side[here[side]] for side in sides)
         if not len(self._train) or not len(self._validation) or not len(self._test):
@@ -283,33 +281,3 @@ def _bank(
     notes = [note for report in reports for note in report.notes]
     failed = sum(report.failed for report in reports)
     return [*notes, f"{failed} images could not be embedded and are left out."] if failed else notes
-
-
-def _feed(
-    store: FeatureStore, tunable: Tunable, images: pd.DataFrame, seed: int
-) -> tuple[Feed, NDArray[np.bool_]]:
-    """What gives inputs, and for which images (n,)."""
-    if tunable.cut is None:
-        return PhotoFeed(store, tunable.frozen, images), np.ones(len(images), bool)
-    frozen = known_recipe(tunable.activations)
-    if frozen is None or frozen.space not in store.spaces:
-        raise FinetuneError("no image could be embedded: there is nothing to train on.")
-    return BankedFeed(store, frozen.space, images, seed), is_banked(store, frozen.space, images)
-
-
-def _describe(tunable: Tunable, task: Task) -> str:
-    layers, cut = tunable.model.layers, tunable.cut
-    counts = (
-        f"{tunable.weights_of(trained=True):,} weights are trained, "
-        f"{tunable.weights_of(trained=False):,} stay as they are"
-    )
-    name = f"{tunable.frozen.backbone} has {len(layers)} layers"
-    if cut is None:
-        return f"{name}; it is trained from layer {task.from_layer} on, end to end: {counts}."
-    between = (
-        f", and {cut.frozen_above} more frozen layers run with what is trained" if cut.frozen_above else ""
-    )
-    return (
-        f"{name}; it is trained from layer {cut.first} ({layers[cut.first].name}) on and cut after {cut.layer}"
-        f"{between}: {counts}."
-    )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 SUFFIXES = (".html", ".htm", ".jpg", ".jpeg")
+_ACROSS = 6  # pictures of a contact sheet, at least
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -36,11 +37,11 @@ def write_gallery(path: Path, query: Shown, found: Sequence[Shown], about: Seque
 
         write_file(path, _page(query=query, found=found, about=about).encode())
         return
-    from embedder.contact_sheet import write_picture_sheet
+    from embank.grids import Cell, write_grid
 
-    cells = [(query.picture, f"query: {query.key}")]
-    cells += [(one.picture, f"{one.similarity:.3f} {one.key}") for one in found]
-    write_picture_sheet(cells, path)
+    cells = [Cell(query.picture, (query.key, "query"))]
+    cells += [Cell(one.picture, (one.key, f"{one.similarity:.3f}")) for one in found]
+    write_grid(cells, path, least_across=_ACROSS)
 
 
 def _page(**parts: Any) -> str:  # noqa: ANN401 (of the template)

@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING
 import typer
 from PIL import Image, ImageDraw, ImageFont
 
+from embank.drawing import INK, PAPER, fitted, small_picture
+
 if TYPE_CHECKING:
     import pandas as pd
-    from PIL.ImageFont import FreeTypeFont
-    from PIL.ImageFont import ImageFont as BitmapFont
 
     from classifiers.evaluating import Evaluated
     from store import FeatureStore
 
 MOST = 25  # pictures of a grid
-_KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _EDGE, _GAP, _LINE, _FRAME, _TITLE = 160, 12, 17, 3, 30
-_INK, _PAPER, _GONE = (40, 40, 40), (255, 255, 255), (225, 225, 225)
 _RIGHT, _WRONG = (22, 120, 50), (190, 30, 30)
-_WRITTEN = str.maketrans({"–": "-", "…": "...", "≥": ">=", "×": "x"})  # Pillow's own font lacks these
 
 
 @dataclass(frozen=True)
@@ -39,17 +37,17 @@ class Cell:
 
 def picture_kind(path: Path) -> str:
     """What Pillow calls the kind of a picture by its name. Raises BadParameter for another than PNG and JPEG."""
-    kind = _KINDS.get(path.suffix.lower())
+    kind = KINDS.get(path.suffix.lower())
     if kind is None:
         raise typer.BadParameter(f"{path} is no picture by its name: expected one ending in .png or .jpg.")
     return kind
 
 
-def write_grid(cells: Sequence[Cell], path: Path, title: str = "") -> None:
-    """Writes a PNG or JPEG of the photos, about as many across as down. Raises StoreWriteError."""
+def write_grid(cells: Sequence[Cell], path: Path, title: str = "", least_across: int = 1) -> None:
+    """Writes a PNG or JPEG of the photos, about as many across as down, row by row. Raises StoreWriteError."""
     from store.commit import write_file
 
-    kind, sheet = picture_kind(path), _draw(cells, title)
+    kind, sheet = picture_kind(path), _draw(cells, title, least_across)
     out = io.BytesIO()
     sheet.save(out, kind)
     write_file(path, out.getvalue())
@@ -110,45 +108,31 @@ def write_prediction_grids(
     return places
 
 
-def _draw(cells: Sequence[Cell], title: str) -> Image.Image:
-    across = max(1, math.ceil(math.sqrt(len(cells))))
+def _draw(cells: Sequence[Cell], title: str, least_across: int) -> Image.Image:
+    across = max(least_across, math.ceil(math.sqrt(len(cells))))
     down = -(-len(cells) // across)
     lines = max((len(cell.lines) for cell in cells), default=0)
     width, height = _EDGE + _GAP, _EDGE + lines * _LINE + _GAP + _FRAME
     top = _GAP + (_TITLE if title else 0)
-    sheet = Image.new("RGB", (_GAP + across * width, top + down * height), _PAPER)
+    sheet = Image.new("RGB", (_GAP + across * width, top + down * height), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     large = ImageFont.load_default(18)
-    draw.text((_GAP, _GAP), _fitted(title, large, sheet.width - 2 * _GAP), _INK, large)
+    draw.text((_GAP, _GAP), fitted(title, large, sheet.width - 2 * _GAP, keep_end=True), INK, large)
     for number, cell in enumerate(cells):
         corner = (_GAP + number % across * width, top + number // across * height)
         _paste(sheet, cell, corner)
-        colour = {True: _RIGHT, False: _WRONG, None: _INK}[cell.right]
+        colour = {True: _RIGHT, False: _WRONG, None: INK}[cell.right]
         for line, text in enumerate(cell.lines):
             place = (corner[0], corner[1] + _EDGE + _FRAME + 2 + line * _LINE)
-            draw.text(place, _fitted(text, font, _EDGE), colour, font)
+            draw.text(place, fitted(text, font, _EDGE, keep_end=True), colour, font)
     return sheet
 
 
 def _paste(sheet: Image.Image, cell: Cell, corner: tuple[int, int]) -> None:
-    picture = Image.new("RGB", (_EDGE, _EDGE), _GONE)
-    if cell.picture is not None:
-        with Image.open(io.BytesIO(cell.picture), formats=["JPEG"]) as photo:
-            picture = photo.convert("RGB")
-        picture.thumbnail((_EDGE, _EDGE))
+    picture = small_picture(cell.picture, _EDGE)
     left = corner[0] + (_EDGE - picture.width) // 2
     top = corner[1] + _EDGE - picture.height
     if cell.right is not None:
         box = (left - _FRAME, top - _FRAME, left + picture.width + _FRAME, top + picture.height + _FRAME)
         sheet.paste(_RIGHT if cell.right else _WRONG, box)
     sheet.paste(picture, (left, top))
-
-
-def _fitted(text: str, font: FreeTypeFont | BitmapFont, width: int) -> str:
-    """As much of the end of a text as fits: names of files differ there."""
-    text = text.translate(_WRITTEN)
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(f"...{text}") > width:
-        text = text[1:]
-    return f"...{text}"

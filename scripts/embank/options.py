@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,7 +13,25 @@ if TYPE_CHECKING:
     from classifiers import Scheme
     from store import FeatureStore
 
-CURVES = typer.Option(help="Draw the learning curves, CURVES.png.")
+PATIENCE_EPOCHS = 3
+
+
+def picture_option(text: str) -> Any:  # noqa: ANN401 (as typer.Option)
+    """An option for a PNG or JPEG to be drawn; another kind of file is refused before anything runs."""
+
+    def check(path: Path | None) -> Path | None:
+        if path is not None:
+            from embank.grids import picture_kind
+
+            picture_kind(path)
+        return path
+
+    return typer.Option(help=text, callback=check)
+
+
+STORE = typer.Argument(help="The store.")
+SPACE = typer.Option(help="A backbone or a space id; needed if there are several.")
+CURVES = picture_option("Draw the learning curves, CURVES.png.")
 JSON = typer.Option("--json", help="Print one JSON document.")
 SCHEMES = typer.Option(help="A YAML file of label schemes; else `folder` and the columns of label tables.")
 SPLIT = typer.Option(help="auto, folder, random, or a column whose values are train, val and test.")
@@ -23,7 +41,28 @@ GROUP = typer.Option(
     help="A column whose equal values (one animal, one scene) belong together: they stay on one side of a split, "
     "and intervals come from whole groups."
 )
+ENGINE = typer.Option(help="auto, openvino or keras.")
+WORKERS = typer.Option(min=1, max=1024, help="Threads that read and decode; one a processor.")
+STEP_IMAGES = typer.Option(min=1, max=4096, help="Images of a training step.")
+MOST_EPOCHS = typer.Option(min=1, help="At most.")
+OPTIMIZER = typer.Option(help="rmsprop, adam or sgd.")
+LEARNING_RATE = typer.Option(help="Of the optimizer.")
+EARLY_STOPPING = typer.Option(
+    "--early-stopping", help="End when the validation loss no longer falls; keep the best weights."
+)
+PATIENCE = typer.Option(min=1, help=f"Epochs that --early-stopping waits; {PATIENCE_EPOCHS} by default.")
+LOSS = typer.Option(help="Cross-entropy: auto, binary (one node) or categorical.")
+VALIDATION_SIZE = typer.Option(
+    min=0.01, max=0.99, help="Share of the training images to validate on, if no column says which."
+)
 PLAIN = typer.Option("--plain", help="Do not train on the augmented views of a space that has some.")
+
+
+def patience_of(early_stopping: bool, patience: int | None) -> int | None:
+    """Epochs to wait; None trains them all. Raises BadParameter for a patience that nothing has."""
+    if patience and not early_stopping:
+        raise typer.BadParameter("--patience goes with --early-stopping.")
+    return (patience or PATIENCE_EPOCHS) if early_stopping else None
 
 
 def sound_schemes(store: FeatureStore, path: Path | None) -> tuple[dict[str, Scheme], list[tuple[str, str]]]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embank.commands.embed import warn_of_random_weights
 from embank.console import say
+from embank.engines import open_engine_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,19 +53,12 @@ def find_query(store: FeatureStore, name: str, images: pd.DataFrame) -> Query:
 
 def embed_query(query: Query, space: Space, weights: str | None, engine: str) -> NDArray[np.float32]:
     """The vector (dim,) of a file by exactly the recipe of a space. Raises ImageError, WeightsError."""
-    from embedder.engines import open_engine_for
     from embedder.entries import Entry
     from embedder.errors import ImageError
     from embedder.files import embed_files
-    from embedder.machine import usable_processors
-    from embedder.recipe import FrozenRecipe
-    from embedder.weights import recipe_settings
 
-    frozen = FrozenRecipe.from_dict(space.recipe)
-    settings = recipe_settings(frozen, weights)
-    warn_of_random_weights([settings])
-    say(f"Embedding {query.name} with {settings.backbone}.")
-    opened = open_engine_for(frozen, settings, engine, 1, usable_processors())
+    opened = open_engine_of(space.recipe, weights, engine, 1)
+    say(f"Embedding {query.name} with {opened.recipe.backbone}.")
     entry = Entry(query.name, query.name, -1, -1, lambda _: query.data or b"")
     found = embed_files([entry], opened)
     if found.problems[0]:

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embank.console import interval, percent, print_json, print_table, progress, say
+from embank.console import percent, print_json, print_table, progress, say
+from embank.figures import COLUMNS, figure_cells
 
 if TYPE_CHECKING:
     from embank.finetuning import Show, Tuned
@@ -65,16 +66,5 @@ def _print_figures(document: dict[str, Any], subsets: Mapping[str, str]) -> None
     title = (
         f"{document['scheme']}: {document['head']} on {document['space']}, {len(document['classes'])} classes"
     )
-    columns = ["on the test images", "n", "accuracy", "95 % interval", "balanced", "macro F1"]
-    rows = [
-        [
-            subsets[row["subset"]],
-            row["n"],
-            percent(row["accuracy"]),
-            interval(row["accuracy_low"], row["accuracy_high"]),
-            percent(row["balanced_accuracy"]),
-            percent(row["macro_f1"]),
-        ]
-        for row in document["rows"]
-    ]
-    print_table(title, columns, rows)
+    rows = [[subsets[row["subset"]], *figure_cells(row)] for row in document["rows"]]
+    print_table(title, ["on the test images", *COLUMNS], rows)

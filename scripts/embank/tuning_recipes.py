@@ -22,9 +22,14 @@ def tuning_recipe(
 ) -> Recipe:
     """The recipe to tune: of a named backbone, or as a space of the store was made, with `options` of `Recipe` on top.
 
+    With neither it is the store's only space.
+
     weights: those of the space's backbone, if they are not known on this machine. Raises FinetuneError.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    only = list(store.pooled_spaces)
+    if backbone is None and space is None and len(only) == 1:
+        (space,) = only
     if (backbone is None) == (space is None):
         raise FinetuneError("say what to tune: either --backbone NAME, or --space SPACE of the store.")
     if backbone is not None:

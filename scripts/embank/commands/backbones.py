@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from embank.console import print_json, print_table
+from embank.options import JSON
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +29,7 @@ def _backbones(
     classes: Annotated[
         int | None, typer.Option(min=2, help="And those of a linear head of so many classes on it.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """List every backbone: dimensions, native size, preprocessing, whether its weights are here."""
     from embedder.backbones import BACKBONES

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embank.console import counted, print_json, print_table, progress, say
+from embank.options import JSON, STORE, picture_option
 
 if TYPE_CHECKING:
     from store import FeatureStore
-
-_JSON = typer.Option("--json", help="Print one JSON document.")
 
 
 def register(app: typer.Typer) -> None:
@@ -26,14 +25,14 @@ def register(app: typer.Typer) -> None:
 
 
 def _info(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[Path, STORE],
     errors: Annotated[
         bool, typer.Option("--errors", help="List the images that could not be embedded.")
     ] = False,
     samples: Annotated[
-        Path | None, typer.Option(help="Draw some of the images with their names and sizes, OUT.png.")
+        Path | None, picture_option("Draw some of the images with their names and sizes, OUT.png.")
     ] = None,
-    json: Annotated[bool, _JSON] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Show sources, spaces, rows, errors, label tables, heads and size on disk."""
     from store import FeatureStore
@@ -42,13 +41,12 @@ def _info(
     if samples:
         _write_samples(opened, samples)
     summary = opened.summary()
-    bad = opened.errors()
     if json:
-        print_json(summary | ({"error_rows": bad.to_dict("records")} if errors else {}))
+        print_json(summary | ({"error_rows": opened.errors().to_dict("records")} if errors else {}))
         return
     _print_summary(store, summary)
     if errors:
-        rows = bad[["source", "key", "status"]].to_numpy().tolist()
+        rows = opened.errors().to_numpy().tolist()
         print_table("Images that could not be embedded", ["source", "image", "why"], rows)
 
 
@@ -101,8 +99,8 @@ def _making(recipe: dict[str, Any]) -> str:
 
 
 def _verify(
-    store: Annotated[Path, typer.Argument(help="The store.")],
-    json: Annotated[bool, _JSON] = False,
+    store: Annotated[Path, STORE],
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Check every checksum, shape and value, and that every listed image has its vectors."""
     from store.verify import verify

@@ -10,10 +10,25 @@ from typing import Annotated, Any
 import typer
 
 from embank.console import say
-from embank.options import CURVES, GROUP, JSON, SCHEMES, SPLIT, TEST_SIZE, chosen_scheme
+from embank.options import (
+    CURVES,
+    EARLY_STOPPING,
+    GROUP,
+    JSON,
+    LEARNING_RATE,
+    LOSS,
+    MOST_EPOCHS,
+    OPTIMIZER,
+    PATIENCE,
+    SCHEMES,
+    SPLIT,
+    STEP_IMAGES,
+    TEST_SIZE,
+    VALIDATION_SIZE,
+    chosen_scheme,
+    patience_of,
+)
 from embank.trainings import open_bar, tell_training
-
-_PATIENCE = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -31,29 +46,19 @@ def _baseline(
     scheme: Annotated[str, typer.Option(help="The scheme that gives the labels.")] = "folder",
     out: Annotated[Path | None, typer.Option(help="Where to save the network, CNN.keras.")] = None,
     schemes: Annotated[Path | None, SCHEMES] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 15,
-    batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Images of a training step.")] = 20,
-    optimizer: Annotated[str, typer.Option(help="rmsprop, adam or sgd.")] = "rmsprop",
-    learning_rate: Annotated[float, typer.Option(help="Of the optimizer.")] = 1e-3,
+    epochs: Annotated[int, MOST_EPOCHS] = 15,
+    batch_size: Annotated[int, STEP_IMAGES] = 20,
+    optimizer: Annotated[str, OPTIMIZER] = "rmsprop",
+    learning_rate: Annotated[float, LEARNING_RATE] = 1e-3,
     dropout: Annotated[
         float, typer.Option(help="Share of the last 512 numbers left out at each step.")
     ] = 0.0,
     augment: Annotated[
         str | None, typer.Option(help="Show each photo another way each epoch, such as flip,rotation=40.")
     ] = None,
-    early_stopping: Annotated[
-        bool,
-        typer.Option(
-            "--early-stopping", help="End when the validation loss no longer falls; keep the best weights."
-        ),
-    ] = False,
-    patience: Annotated[
-        int | None,
-        typer.Option(min=1, help=f"Epochs that --early-stopping waits; {_PATIENCE} by default."),
-    ] = None,
-    loss: Annotated[
-        str, typer.Option(help="Cross-entropy: auto, binary (one node) or categorical.")
-    ] = "auto",
+    early_stopping: Annotated[bool, EARLY_STOPPING] = False,
+    patience: Annotated[int | None, PATIENCE] = None,
+    loss: Annotated[str, LOSS] = "auto",
     image_size: Annotated[int, typer.Option(min=22, max=2048, help="Pixels.")] = 150,
     fit: Annotated[str, typer.Option(help="squash, crop or pad.")] = "squash",
     limit: Annotated[
@@ -61,12 +66,7 @@ def _baseline(
     ] = None,
     split: Annotated[str, SPLIT] = "auto",
     test_size: Annotated[float, TEST_SIZE] = 0.2,
-    validation_size: Annotated[
-        float,
-        typer.Option(
-            min=0.01, max=0.99, help="Share of the training images to validate on, if no column says which."
-        ),
-    ] = 0.1,
+    validation_size: Annotated[float, VALIDATION_SIZE] = 0.1,
     group: Annotated[str | None, GROUP] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Of the split, the order of images, and first weights.")
@@ -84,15 +84,10 @@ def _baseline(
     """
     from embank.baselines import Baseline, listed_store, train_baseline
     from embank.finetuning import Watcher
-    from embank.grids import picture_kind
     from embedder.finetuning import FinetuneSettings
     from store import FeatureStore
 
-    if patience and not early_stopping:
-        raise typer.BadParameter("--patience goes with --early-stopping.")
-    if curves:
-        picture_kind(curves)
-    waits = (patience or _PATIENCE) if early_stopping else None
+    waits = patience_of(early_stopping, patience)
     settings = FinetuneSettings(epochs, batch_size, optimizer, learning_rate, dropout, waits, seed)
     with ExitStack() as bars, tempfile.TemporaryDirectory(prefix="embank-") as scratch:
         show = open_bar(bars, "listing", "images")

@@ -87,7 +87,8 @@ def _demo(
 
     store = FeatureStore(store_path)
     comparison = compare_with_progress(store, load_schemes(schemes), _HEADS, report.space, {})
-    print_board(comparison.board)
+    print_board(comparison)
+    say("   An accuracy with a ! may be chance or a shortcut: the report says why.")
     html = folder / "report.html"
     save_report(store, comparison, {"heads": _HEADS}, html, f"embank demo {folder}")
     say(f"4. The report, with pictures: {html.resolve()}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embank.console import print_json, say
+from embank.options import JSON
 
 if TYPE_CHECKING:
     from embank.installation import Finding
@@ -32,7 +33,7 @@ def _doctor(
     engines: Annotated[
         bool, typer.Option(help="Run every engine on a few pictures; it takes about ten seconds.")
     ] = True,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Check versions, processor, caches, and that each engine gives the same vectors; exit 1 if anything is wrong."""
     from embank.installation import WRONG, findings, installed

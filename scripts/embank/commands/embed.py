@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embank.console import counted, print_json, print_table, progress, say
+from embank.engines import warn_of_random_weights
+from embank.options import ENGINE, JSON, WORKERS
 
 if TYPE_CHECKING:
-    from embedder import EmbedReport, Recipe
+    from embedder import EmbedReport
     from embedder.dry_run import DryRun
 
 _SHOWN_COUNTS = 20
@@ -67,13 +69,11 @@ def _embed(
         Path | None,
         typer.Option(help="Write a picture of some augmented views, SHEET.png, and embed nothing."),
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, openvino or keras.")] = "auto",
+    engine: Annotated[str, ENGINE] = "auto",
     batch_size: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Images that the engine takes at once.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Threads that read and decode; one a processor.")
-    ] = None,
+    workers: Annotated[int | None, WORKERS] = None,
     threads: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Threads of the engine; one a processor.")
     ] = None,
@@ -86,7 +86,7 @@ def _embed(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write nothing: say what there is to do, and how long it takes.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Embed a source into a store, committing as it goes; what is banked already is skipped."""
     from embedder import JobSettings, Recipe, RecipeError, embed
@@ -146,16 +146,6 @@ def _embed(
         say(f"Gave up: {report.gave_up}. `embank info {store} --errors` lists them.")
     if report.gave_up or not (report.embedded or report.skipped or report.duplicates):
         raise typer.Exit(1)
-
-
-def warn_of_random_weights(recipes: list[Recipe]) -> None:
-    """Says loudly that vectors of random weights have learned nothing."""
-    names = ", ".join(recipe.backbone for recipe in recipes if recipe.weights == "none")
-    if names:
-        say(
-            f"WARNING: {names} runs with random weights. Its vectors are good for trying things out, "
-            "not for results: nothing in them was learned from images."
-        )
 
 
 def _failures(report: EmbedReport) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embank.commands.embed import warn_of_random_weights
 from embank.console import counted, print_json, progress, say
+from embank.engines import known_settings
+from embank.options import JSON
 
 if TYPE_CHECKING:
     from classifiers.saved_heads import SavedHead
@@ -43,7 +44,7 @@ def _export(
     weights: Annotated[
         str | None, typer.Option(help="Of a head: where the backbone's weights are, if not known here.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Write the vectors of a space with keys, folders, splits and labels to one file for other programs.
 
@@ -79,16 +80,12 @@ def export_head(head_file: str | Path, out: str | Path, weights: str | None = No
     """
     from classifiers import load_head
     from classifiers.networks import head_network
-    from embedder.recipe import FrozenRecipe
-    from embedder.weights import recipe_settings
     from embedder.whole_models import HeadLayers, check_place, write_whole_model
 
     check_place(Path(out))
     saved = load_head(head_file)
     network = head_network(saved)
-    frozen = FrozenRecipe.from_dict(saved.recipe)
-    settings = recipe_settings(frozen, weights)
-    warn_of_random_weights([settings])
+    frozen, settings = known_settings(saved.recipe, weights)
     about = _about(saved, frozen)
     write_whole_model(Path(out), frozen, settings, HeadLayers(*network), about)
     return about

@@ -9,16 +9,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embank.commands.embed import warn_of_random_weights
 from embank.console import say
-from embank.options import CURVES, GROUP, JSON, SCHEMES, SPLIT, TEST_SIZE, chosen_scheme
+from embank.engines import warn_of_random_weights
+from embank.options import (
+    CURVES,
+    EARLY_STOPPING,
+    GROUP,
+    JSON,
+    LEARNING_RATE,
+    LOSS,
+    MOST_EPOCHS,
+    OPTIMIZER,
+    PATIENCE,
+    SCHEMES,
+    SPLIT,
+    STEP_IMAGES,
+    TEST_SIZE,
+    VALIDATION_SIZE,
+    WORKERS,
+    chosen_scheme,
+    patience_of,
+)
 from embank.trainings import open_bar, tell_training
 
 if TYPE_CHECKING:
     from embank.finetuning import Show
     from embedder import EmbedReport
-
-_PATIENCE = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -46,27 +62,20 @@ def _finetune(
         str | None, typer.Option(help="A name of `embank backbones`, or a .keras file.")
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="In place of --backbone: as a space of the store was made.")
+        str | None,
+        typer.Option(
+            help="In place of --backbone: as a space of the store was made; its only one by default."
+        ),
     ] = None,
     schemes: Annotated[Path | None, SCHEMES] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 10,
-    batch_size: Annotated[int, typer.Option(min=1, max=4096, help="Images of a training step.")] = 32,
-    optimizer: Annotated[str, typer.Option(help="rmsprop, adam or sgd.")] = "rmsprop",
-    learning_rate: Annotated[float, typer.Option(help="Of the optimizer.")] = 1e-4,
+    epochs: Annotated[int, MOST_EPOCHS] = 10,
+    batch_size: Annotated[int, STEP_IMAGES] = 32,
+    optimizer: Annotated[str, OPTIMIZER] = "rmsprop",
+    learning_rate: Annotated[float, LEARNING_RATE] = 1e-4,
     dropout: Annotated[float, typer.Option(help="Share of the pooled vector left out at each step.")] = 0.0,
-    early_stopping: Annotated[
-        bool,
-        typer.Option(
-            "--early-stopping", help="End when the validation loss no longer falls; keep the best weights."
-        ),
-    ] = False,
-    patience: Annotated[
-        int | None,
-        typer.Option(min=1, help=f"Epochs that --early-stopping waits; {_PATIENCE} by default."),
-    ] = None,
-    loss: Annotated[
-        str, typer.Option(help="Cross-entropy: auto, binary (one node) or categorical.")
-    ] = "auto",
+    early_stopping: Annotated[bool, EARLY_STOPPING] = False,
+    patience: Annotated[int | None, PATIENCE] = None,
+    loss: Annotated[str, LOSS] = "auto",
     head: Annotated[str, typer.Option(help="The linear head to start from: ridge or logistic.")] = "ridge",
     plain: Annotated[
         bool,
@@ -93,17 +102,10 @@ def _finetune(
         str | None, typer.Option(help="Of the frozen part: float32 (the default) or bfloat16.")
     ] = None,
     engine: Annotated[str, typer.Option(help="Of the frozen part: auto, openvino or keras.")] = "auto",
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Threads that read and decode; one a processor.")
-    ] = None,
+    workers: Annotated[int | None, WORKERS] = None,
     split: Annotated[str, SPLIT] = "auto",
     test_size: Annotated[float, TEST_SIZE] = 0.2,
-    validation_size: Annotated[
-        float,
-        typer.Option(
-            min=0.01, max=0.99, help="Share of the training images to validate on, if no column says which."
-        ),
-    ] = 0.1,
+    validation_size: Annotated[float, VALIDATION_SIZE] = 0.1,
     group: Annotated[str | None, GROUP] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Of the split, the order of images, and random weights.")
@@ -119,25 +121,13 @@ def _finetune(
     The frozen lower part runs once and is banked; the upper part trains from the bank, starting from the linear head.
     """
     from embank.finetuning import Task, Watcher, finetune
-    from embank.grids import picture_kind
     from embank.tuning_recipes import tuning_recipe
     from embedder import JobSettings
     from embedder.finetuning import FinetuneSettings
     from store import FeatureStore
 
-    if patience and not early_stopping:
-        raise typer.BadParameter("--patience goes with --early-stopping.")
-    if curves:
-        picture_kind(curves)
-    settings = FinetuneSettings(
-        epochs,
-        batch_size,
-        optimizer,
-        learning_rate,
-        dropout,
-        (patience or _PATIENCE) if early_stopping else None,
-        seed,
-    )
+    waits = patience_of(early_stopping, patience)
+    settings = FinetuneSettings(epochs, batch_size, optimizer, learning_rate, dropout, waits, seed)
     opened = FeatureStore(store)
     options = {
         "image_size": image_size,

@@ -18,9 +18,12 @@ from embank.options import (
     PLAIN,
     SCHEMES,
     SEED,
+    SPACE,
     SPLIT,
+    STORE,
     TEST_SIZE,
     chosen_scheme,
+    picture_option,
     sound_schemes,
 )
 
@@ -64,7 +67,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _train(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[Path, STORE],
     scheme: Annotated[str, typer.Option(help="The scheme that gives the labels.")],
     head: Annotated[
         str,
@@ -75,9 +78,7 @@ def _train(
     ],
     out: Annotated[Path, typer.Option(help="Where to save the head.")],
     schemes: Annotated[Path | None, SCHEMES] = None,
-    space: Annotated[
-        str | None, typer.Option(help="A backbone or a space id; needed if there are several.")
-    ] = None,
+    space: Annotated[str | None, SPACE] = None,
     split: Annotated[str, SPLIT] = "auto",
     test_size: Annotated[float, TEST_SIZE] = 0.2,
     seed: Annotated[int, SEED] = 0,
@@ -88,11 +89,8 @@ def _train(
 ) -> None:
     """Train one head, save it, and print its figures on the held-out images."""
     from classifiers import train_head
-    from embank.grids import picture_kind
     from store import FeatureStore
 
-    if curves:
-        picture_kind(curves)
     opened = FeatureStore(store)
     chosen = chosen_scheme(opened, scheme, schemes)
     saved, report = train_head(
@@ -118,7 +116,7 @@ def _draw_curves(report: dict[str, Any], path: Path) -> None:
 
 
 def _evaluate(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[Path, STORE],
     head_files: Annotated[
         list[Path],
         typer.Argument(
@@ -136,8 +134,8 @@ def _evaluate(
     group: Annotated[str | None, GROUP] = None,
     gallery: Annotated[
         Path | None,
-        typer.Option(
-            help="Draw what one head says of some images, OUT.png: green where it is right, red with the truth in "
+        picture_option(
+            "Draw what one head says of some images, OUT.png: green where it is right, red with the truth in "
             "brackets; of each subset beside it."
         ),
     ] = None,
@@ -146,11 +144,8 @@ def _evaluate(
     """Print the figures of saved heads on a store's images, those they were trained on left out."""
     from classifiers import evaluate_heads, load_head
     from classifiers.evaluating import evaluated
-    from embank.grids import picture_kind
     from store import FeatureStore
 
-    if gallery:
-        picture_kind(gallery)
     heads = {str(path): load_head(path) for path in head_files}
     opened = FeatureStore(store)
     chosen = chosen_scheme(opened, scheme, schemes) if scheme else None
@@ -174,7 +169,7 @@ def _write_galleries(store: FeatureStore, found: Evaluated, where: list[str], pa
 
 
 def _compare(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[Path, STORE],
     schemes: Annotated[Path | None, SCHEMES] = None,
     heads: Annotated[
         str, typer.Option(help="Comma-separated, such as ridge,dense(epochs=20).")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embank.console import counted, print_json, print_table, say
+from embank.options import JSON, STORE
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from store import FeatureStore
     from store.labels import JoinReport, LabelTable, Repeats
-
-_JSON = typer.Option("--json", help="Print one JSON document.")
 
 
 class _Action(StrEnum):
@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _labels(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[Path, STORE],
     action: Annotated[_Action, typer.Argument(help="add a table, or list those attached.")],
     table: Annotated[Path | None, typer.Argument(help="A .csv, .tsv or .parquet file.")] = None,
     on: Annotated[_Join, typer.Option(help="What rows are joined by.")] = _Join.key,
@@ -54,7 +54,7 @@ def _labels(
     keep_first: Annotated[
         bool, typer.Option("--keep-first", help="Where rows for one image differ, the first one counts.")
     ] = False,
-    json: Annotated[bool, _JSON] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Attach a label table, or list those attached; says what does not match on both sides."""
     from store import FeatureStore
@@ -159,10 +159,7 @@ def _document(labels: LabelTable, report: JoinReport, repeats: Repeats) -> dict[
     return {
         "table": labels.name,
         "columns": labels.columns,
-        "matched": report.matched,
-        "images_without_row": report.images_without_row,
-        "rows_without_image": report.rows_without_image,
-        "ambiguous": report.ambiguous,
+        **asdict(report),
         "repeated": repeats.equal,
         "conflicting": [one.value for one in repeats.conflicts],
     }

@@ -9,14 +9,24 @@ import typer
 
 from embank.boards import compare_with_progress
 from embank.console import counted, interval, percent, print_json, print_table, progress, say
-from embank.options import GROUP, JSON, PLAIN, SCHEMES, SEED, SPLIT, TEST_SIZE, chosen_schemes, named_scheme
+from embank.options import (
+    GROUP,
+    JSON,
+    PLAIN,
+    SCHEMES,
+    SEED,
+    SPACE,
+    SPLIT,
+    STORE,
+    TEST_SIZE,
+    chosen_schemes,
+    named_scheme,
+)
 
 if TYPE_CHECKING:
     from classifiers.curves import FewShot, PowerLaw
 
-_SPACE = typer.Option(help="A backbone or a space id; needed if there are several.")
 _HEAD = typer.Option(help="One head, with options as logistic(C=0.1).")
-_STORE = typer.Argument(help="The store.")
 
 
 def register(app: typer.Typer) -> None:
@@ -34,11 +44,11 @@ def register(app: typer.Typer) -> None:
 
 
 def _curve(
-    store: Annotated[Path, _STORE],
+    store: Annotated[Path, STORE],
     scheme: Annotated[list[str] | None, typer.Option(help="A scheme; may repeat. All by default.")] = None,
     schemes: Annotated[Path | None, SCHEMES] = None,
     head: Annotated[str, _HEAD] = "ridge",
-    space: Annotated[str | None, _SPACE] = None,
+    space: Annotated[str | None, SPACE] = None,
     target: Annotated[
         list[float] | None,
         typer.Option(
@@ -161,11 +171,11 @@ def _print_curve(curve: FewShot, targets: list[float]) -> None:
 
 
 def _regroup(
-    store: Annotated[Path, _STORE],
+    store: Annotated[Path, STORE],
     scheme: Annotated[str, typer.Option(help="The scheme to change.")],
     schemes: Annotated[Path | None, SCHEMES] = None,
     head: Annotated[str, _HEAD] = "ridge",
-    space: Annotated[str | None, _SPACE] = None,
+    space: Annotated[str | None, SPACE] = None,
     cv: Annotated[
         int | None,
         typer.Option(min=2, help="Mistakes of all images, by cross-validation with K folds; more to go by."),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embank.commands.embed import warn_of_random_weights
 from embank.console import print_json, print_table, progress, say
+from embank.engines import open_engine_of, warn_of_random_weights
+from embank.options import ENGINE, JSON, picture_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +58,7 @@ def _predict(
     ] = 1,
     csv: Annotated[Path | None, typer.Option(help="Write the rows as CSV.")] = None,
     gallery: Annotated[
-        Path | None, typer.Option(help="Draw some of the images with their labels, OUT.png.")
+        Path | None, picture_option("Draw some of the images with their labels, OUT.png.")
     ] = None,
     weights: Annotated[
         str | None,
@@ -65,21 +66,17 @@ def _predict(
             help="Where the backbone's weights are, if not known here; for --imagenet with classifier."
         ),
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, openvino or keras.")] = "auto",
+    engine: Annotated[str, ENGINE] = "auto",
     batch_size: Annotated[
         int | None, typer.Option(min=1, max=4096, help="Images that the engine takes at once.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Label new images: with a head, embedded by its own recipe, or with the classes that a backbone learned."""
     from embedder.sources import files_as_entries
 
     if backbone and not imagenet:
         raise typer.BadParameter("--backbone goes with --imagenet; a head has its own backbone.")
-    if gallery:
-        from embank.grids import picture_kind
-
-        picture_kind(gallery)
     head = None if imagenet else _load_head(files)
     entries = files_as_entries(files if imagenet else files[1:])
     opened = _open_engine(head, backbone or _IMAGENET_BACKBONE, weights, engine, batch_size)
@@ -114,20 +111,15 @@ def _load_head(files: list[str]) -> SavedHead:
 def _open_engine(
     head: SavedHead | None, backbone: str, weights: str | None, engine: str, batch_size: int | None
 ) -> Engine:
+    if head is not None:
+        return open_engine_of(head.recipe, weights, engine, batch_size)
     from embedder import Recipe
-    from embedder.engines import open_engine, open_engine_for
+    from embedder.engines import open_engine
     from embedder.machine import usable_processors
-    from embedder.recipe import FrozenRecipe
-    from embedder.weights import recipe_settings
 
-    if head is None:
-        settings = Recipe(backbone, weights or "imagenet", scores=True)
-        warn_of_random_weights([settings])
-        return open_engine(settings, engine, batch_size, usable_processors())
-    frozen = FrozenRecipe.from_dict(head.recipe)
-    settings = recipe_settings(frozen, weights)
+    settings = Recipe(backbone, weights or "imagenet", scores=True)
     warn_of_random_weights([settings])
-    return open_engine_for(frozen, settings, engine, batch_size, usable_processors())
+    return open_engine(settings, engine, batch_size, usable_processors())
 
 
 def _run(engine: Engine, entries: list[Entry]) -> FileVectors:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from embank.console import counted, percent, print_json, print_table, say
-from embank.options import JSON, sound_schemes
+from embank.options import JSON, STORE, sound_schemes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from store import FeatureStore
     from store.labels import JoinReport
 
-_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 _MOST_CLASSES = 40  # printed of a scheme
 _MOST_LINES = 400  # of a contact sheet: a JPEG has at most 65,535 pixels
 _PICTURES = 10
@@ -43,7 +43,7 @@ def _print_schema(wanted: bool) -> None:
 
 
 def _schemes(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[Path, STORE],
     file: Annotated[
         Path | None, typer.Argument(help="A YAML file of schemes; else those that `compare` knows by itself.")
     ] = None,
@@ -64,11 +64,13 @@ def _schemes(
     ] = False,
 ) -> None:
     """Show classes in their order, how many images have each, and what matches on neither side."""
-    if contact_sheet is not None and contact_sheet.suffix.lower() not in {".html", *_FORMATS}:
+    from embank.grids import KINDS
+    from store import FeatureStore
+
+    if contact_sheet is not None and contact_sheet.suffix.lower() not in {".html", *KINDS}:
         raise typer.BadParameter(
             "name a file that ends in .html, .jpg or .png.", param_hint="--contact-sheet"
         )
-    from store import FeatureStore
 
     opened = FeatureStore(store)
     images = opened.images()
@@ -131,16 +133,7 @@ def _document(
 ) -> dict[str, Any]:
     return {
         "schemes": [one.to_dict() for one in previews],
-        "tables": [
-            {
-                "table": name,
-                "matched": report.matched,
-                "images_without_row": report.images_without_row,
-                "rows_without_image": report.rows_without_image,
-                "ambiguous": report.ambiguous,
-            }
-            for name, report in joins.items()
-        ],
+        "tables": [{"table": name, **asdict(report)} for name, report in joins.items()],
         "errors": [{"scheme": name, "error": sentence} for name, sentence in errors],
     }
 
@@ -182,6 +175,7 @@ def _write_sheet(
     opened: FeatureStore, images: pd.DataFrame, previews: Sequence[Preview], pictures: int, path: Path
 ) -> None:
     from embank.contact_sheets import SheetRow, contact_page, contact_sheet
+    from embank.grids import KINDS
     from embedder.thumbnails import thumbnails
     from store.commit import write_file
 
@@ -195,7 +189,7 @@ def _write_sheet(
         row = SheetRow(one.classes[code].name, count, [found[number] for number in images.index[rows]])
         sections.setdefault(one.scheme.name, []).append(row)
     drawn = list(sections.items())
-    kind = _FORMATS.get(path.suffix.lower())
+    kind = KINDS.get(path.suffix.lower())
     title = f"Classes of {opened.path.name}"
     write_file(path, contact_sheet(drawn, kind) if kind else contact_page(title, drawn))
     left = sum(len(one.classes) for one in previews) - len(lines)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embank.console import counted, print_json, print_table, progress, say
+from embank.options import JSON, STORE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _similar(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[Path, STORE],
     image: Annotated[
         str,
         typer.Argument(
@@ -51,7 +52,7 @@ def _similar(
         str | None, typer.Option(help="For a file: where the backbone's weights are, if not known here.")
     ] = None,
     engine: Annotated[str, typer.Option(help="For a file: auto, openvino or keras.")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Find the banked images that look most like one, by the cosine of their vectors: an exact search."""
     from classifiers.expressions import matches
@@ -82,6 +83,10 @@ def _check_gallery(path: Path | None) -> None:
 
     if path and path.suffix.lower() not in SUFFIXES:
         raise typer.BadParameter(f"{path} is no gallery: expected a name ending in {', '.join(SUFFIXES)}.")
+    if path and not path.absolute().parent.is_dir():
+        raise typer.BadParameter(
+            f"{path} cannot be written: there is no folder {path.parent}. Make it first."
+        )
 
 
 def _vectors(

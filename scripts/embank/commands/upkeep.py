@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from embank.console import counted, print_json, progress, say
-
-_JSON = typer.Option("--json", help="Print one JSON document.")
+from embank.options import JSON, STORE
 
 
 def register(app: typer.Typer) -> None:
@@ -38,11 +37,11 @@ def register(app: typer.Typer) -> None:
 
 
 def _compact(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[Path, STORE],
     part_size: Annotated[
         int, typer.Option(min=1, help="MB of vectors in a part. Three times as much memory is taken.")
     ] = 128,
-    json: Annotated[bool, _JSON] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Make fewer, larger files. Nothing is lost if it is stopped, and others may read and write meanwhile."""
     from store import compact
@@ -73,7 +72,7 @@ def _import(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Of the source; by default that of the file.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Which array in the file holds the vectors.")] = None,
-    json: Annotated[bool, _JSON] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Put vectors that you already have into a store, as a space called `imported-…`."""
     from store import import_vectors
@@ -89,7 +88,7 @@ def _import(
 
 
 def _rm(
-    store: Annotated[Path, typer.Argument(help="The store.")],
+    store: Annotated[Path, STORE],
     source: Annotated[str | None, typer.Option(help="Remove this source.")] = None,
     space: Annotated[str | None, typer.Option(help="Remove this space, all its vectors.")] = None,
 ) -> None:
@@ -112,7 +111,7 @@ def _merge(
     rename: Annotated[
         list[str] | None, typer.Option(help="OLD=NEW: bring a source of OTHER in under another name.")
     ] = None,
-    json: Annotated[bool, _JSON] = False,
+    json: Annotated[bool, JSON] = False,
 ) -> None:
     """Copy vectors, listings and label tables of another store into this one. Saved heads are not copied."""
     from store import merge
