@@ -109,7 +109,7 @@ def dry_run(
     recipes = list(dict.fromkeys(recipes))
     known = [known_recipe(recipe) for recipe in recipes]
     listed = open_source(source, name, may_download=False)
-    entries = sample_entries(listed.entries, settings.limit, seed)
+    entries = settings.chosen(listed.entries)
     bank = _open_store(Path(store))
     nothing = np.zeros((len(entries), len(recipes)), bool)
     banked = Seen(bank, listed.name).banked(entries, known) if bank else nothing

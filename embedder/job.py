@@ -9,6 +9,7 @@ from pathlib import Path
 
 from embedder.errors import RecipeError, SourceError
 from embedder.recipe import Recipe
+from embedder.remote_files import is_url
 from embedder.report import EmbedReport, Progress
 from embedder.run import Run
 from embedder.settings import JobSettings
@@ -47,8 +48,8 @@ def embed(
         listed = dataclasses.replace(listed, entries=some, complete=False)
     if Path(store).exists():
         _check_same_place(StoreWriter(store), listed, named=name is not None)
-    job = Run(listed, Path(store), recipes, settings, progress)
-    report = job.run()
+    place = str(source) if is_url(str(source)) else listed.location
+    report = Run(listed, place, Path(store), recipes, settings, progress).run()
     report.seconds = round(time.monotonic() - started, 3)
     return report
 

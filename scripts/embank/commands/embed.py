@@ -83,6 +83,21 @@ def _embed(
         str | None, typer.Option(help="End with exit 1 after more bad images than N or P%.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of random weights and of the images of --limit.")] = 0,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Only the I-th of N shares, I/N: for N jobs that need nothing of each other."),
+    ] = None,
+    runner: Annotated[str, typer.Option(help="local, or ray: a Ray cluster (embank[ray]).")] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the Ray cluster; auto is the one on this machine. By default RAY_ADDRESS, or a cluster that is "
+            "started on this machine and ends with the run."
+        ),
+    ] = None,
+    ray_workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on the Ray cluster; by default they fill it.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write nothing: say what there is to do, and how long it takes.")
     ] = False,
@@ -119,7 +134,9 @@ def _embed(
         )
         for each, file in zip(backbone, chosen, strict=True)
     ]
-    settings = JobSettings(engine, batch_size, workers, threads, limit, max_failures, seed)
+    settings = JobSettings(
+        engine, batch_size, workers, threads, limit, max_failures, seed, shard, runner, address, ray_workers
+    )
     if contact_sheet:
         rows = write_contact_sheet(source, recipes[0], contact_sheet, seed)
         say(f"{contact_sheet} shows {counted(rows, 'image')} and their views. Nothing was embedded.")
@@ -144,7 +161,8 @@ def _embed(
     _tell(report, store, json)
     if report.gave_up:
         say(f"Gave up: {report.gave_up}. `embank info {store} --errors` lists them.")
-    if report.gave_up or not (report.embedded or report.skipped or report.duplicates):
+    is_empty_share = shard is not None and not report.listed
+    if report.gave_up or not (report.embedded or report.skipped or report.duplicates or is_empty_share):
         raise typer.Exit(1)
 
 

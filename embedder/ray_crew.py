@@ -1,0 +1,236 @@
+"""The crew of a Ray run: Ray Data gives tasks to worker processes, this process listens to what they tell."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from embedder.bank import Bank
+from embedder.errors import RunnerError
+from embedder.keras_models import IMAGENET, NONE
+from embedder.own_models import ModelKind, is_handle
+from embedder.ray_cluster import Hands, connected, resources_of_nodes, share_out
+from embedder.ray_tasks import Task, Told, deal
+from embedder.ray_worker import COUNTS, TRIES, RayJob, RayWorker, Roll, add_stages, freeze_here
+from embedder.recipe import FrozenRecipe, Recipe
+from embedder.remote_files import is_url, read_url
+from embedder.report import EmbedReport
+from embedder.settings import JobSettings
+from embedder.sources import Source
+from embedder.units import Unit
+from embedder.weights import known_recipe
+from store.errors import StoreWriteError, first_line
+
+_LANDMARKS = 8
+_AHEAD = 2  # tasks at a worker, so that it need not wait for the next
+
+
+class RayCrew:
+    """Works on a Ray cluster, to which it connects when there is something to do."""
+
+    def __init__(
+        self, source: Source, place: str, store: Path, recipes: Sequence[Recipe], settings: JobSettings
+    ) -> None:
+        self._source, self._place, self._store, self._settings = source, place, store, settings
+        self._recipes = [_with_absolute_paths(recipe) for recipe in recipes]
+        self._connection = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def freeze(self) -> Mapping[str, FrozenRecipe]:
+        """The job's recipes by space. Weights that this machine has not seen are loaded by a worker, not here."""
+        known = [known_recipe(recipe) for recipe in self._recipes]
+        sure = [recipe for recipe in known if recipe]
+        frozen = sure if len(sure) == len(known) else self._freeze_on_a_worker()
+        return {recipe.space: recipe for recipe in frozen}
+
+    def try_out(self) -> None:
+        """Raises unless every backbone can be run by a worker."""
+        self._freeze_on_a_worker()
+
+    def embed(self, units: Sequence[Unit], bank: Bank, report: EmbedReport, tell: Callable[[], None]) -> None:
+        """Embeds the images of the units, telling of each task.
+
+        A unit that goes wrong is tried again, in the end by other processes. If it fails for good, its images get
+        rows with the reason, and the report gives up; all other images are banked.
+        """
+        listener = _Listener(report, tell, self._settings)
+        self._round(list(deal(units, self._hands.workers)), listener)
+        by_id = {unit.id: unit for unit in units}
+        if listener.failed and not listener.has_enough:
+            again = [
+                Task(-number, [by_id[id_]], one_by_one=True) for number, id_ in enumerate(listener.failed, 1)
+            ]
+            listener.failed = {}
+            self._round(again, listener)
+        _record(listener.failed, by_id, bank, report)
+        listener.finish()
+
+    def _round(self, tasks: Sequence[Task], listener: _Listener) -> None:
+        """Has all tasks done by a pool of workers. Raises RunnerError or StoreWriteError."""
+        import ray.data
+
+        _make_quiet()
+        silent = {task.number: [unit.id for unit in task.units] for task in tasks}
+        tables = [pa.table({"task": pa.array([task.pack()], pa.binary())}) for task in tasks]
+        hands = self._hands
+        told = ray.data.from_arrow(tables).map_batches(
+            RayWorker,
+            fn_constructor_args=(self._job(listener.listed), self._roll),
+            batch_size=1,
+            batch_format="pyarrow",
+            compute=ray.data.ActorPoolStrategy(
+                size=min(hands.workers, len(tasks)), max_tasks_in_flight_per_actor=_AHEAD
+            ),
+            num_cpus=hands.processors,
+            num_gpus=hands.gpus or None,
+        )
+        try:
+            for row in told.iter_rows():
+                each = Told.unpack(row["told"])
+                del silent[each.number]
+                listener.take(each)
+                if listener.has_enough:
+                    return
+        except ray.exceptions.RayError as error:
+            raise RunnerError(
+                f"the Ray cluster failed ({first_line(error).rstrip('.')}). What was done is banked; run the same "
+                "command again to go on."
+            ) from error
+        listener.failed |= {unit: "no worker answered for it" for units in silent.values() for unit in units}
+
+    def _freeze_on_a_worker(self) -> list[FrozenRecipe]:
+        import ray
+
+        hands = self._hands
+        freeze = ray.remote(num_cpus=hands.processors, num_gpus=hands.gpus)(freeze_here)
+        frozen, trouble = ray.get(freeze.remote(self._job(0)))
+        if trouble:
+            raise RunnerError(trouble)
+        return list(frozen)
+
+    def _job(self, listed: int) -> RayJob:
+        readers = {entry.reader for entry in self._source.entries} - {None, read_url}
+        files = [
+            entry.path for entry in self._source.entries[:: max(1, len(self._source.entries) // _LANDMARKS)]
+        ]
+        threads = self._hands.processors
+        return RayJob(
+            store=str(self._store.resolve()),
+            source=self._source.name,
+            location=self._source.location,
+            place=self._place,
+            opens=bool(readers),
+            landmarks=() if readers else tuple(os.path.abspath(path) for path in files if not is_url(path)),  # noqa: PTH100
+            recipes=tuple(self._recipes),
+            settings=dataclasses.replace(
+                self._settings,
+                threads=self._settings.threads or threads,
+                workers=self._settings.workers or threads,
+            ),
+            listed=listed,
+        )
+
+    @cached_property
+    def _hands(self) -> Hands:
+        self._connection.enter_context(connected(self._settings.address))
+        return share_out(resources_of_nodes(), self._settings.ray_workers, self._settings.engine == "keras")
+
+    @cached_property
+    def _roll(self) -> Any:  # noqa: ANN401 (a handle of Ray)
+        import ray
+
+        return ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Roll).remote()
+
+
+class _Listener:
+    """Adds up what workers tell. failed: why, by the id of a unit that was not done."""
+
+    def __init__(self, report: EmbedReport, tell: Callable[[], None], settings: JobSettings) -> None:
+        self.failed: dict[str, str] = {}
+        self.listed = report.listed
+        self._report, self._tell = report, tell
+        self._max_failures, self._failure_limit = settings.max_failures, settings.failure_limit(report.listed)
+        self._started = self._ended = time.monotonic()
+        self._heard = False
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether too many images have failed to go on."""
+        return self._report.failed > self._failure_limit
+
+    def take(self, told: Told) -> None:
+        """Adds what is told of one task. Raises what ends the run."""
+        if told.trouble:
+            raise StoreWriteError(told.trouble) if told.is_refused else RunnerError(told.trouble)
+        self._ended = time.monotonic()
+        began = self._ended - told.seconds
+        self._started = min(self._started, began) if self._heard else began
+        self._heard = True
+        report = self._report
+        for name in COUNTS:
+            setattr(report, name, getattr(report, name) + told.counts[name])
+        report.notes += [note for note in told.notes if note not in report.notes]
+        report.stages = add_stages([report.stages, told.stages])
+        self.failed |= told.failed
+        self._tell()
+
+    def finish(self) -> None:
+        """Fills in what can be said at the end."""
+        report = self._report
+        if report.stages:
+            report.limited_by = max(report.stages, key=lambda stage: report.stages[stage]["waited"])
+        report.images_per_second = round(report.embedded / max(self._ended - self._started, 1e-3), 1)
+        if self.has_enough:
+            report.gave_up = f"more than {self._max_failures} bad images"
+        elif self.failed:
+            units = "1 work unit" if len(self.failed) == 1 else f"{len(self.failed)} work units"
+            report.gave_up = f"{units} failed {TRIES} times, the last: {list(self.failed.values())[-1]}"
+
+
+def _record(failed: Mapping[str, str], units: Mapping[str, Unit], bank: Bank, report: EmbedReport) -> None:
+    """Gives the images of units that failed for good a row with the reason, but for those that are banked."""
+    for id_, reason in failed.items():
+        entries = units[id_].entries
+        for entry, is_banked in zip(entries, bank.banked_by_others(entries), strict=True):
+            if is_banked:
+                report.skipped += 1
+            else:
+                report.failed += 1
+                bank.add_row(entry, "", (0, 0), f"its work unit failed {TRIES} times ({reason})")
+
+
+def _with_absolute_paths(recipe: Recipe) -> Recipe:
+    """The recipe for a process that runs in another folder."""
+    if recipe.kind is not ModelKind.TABLE:
+        is_path = not is_handle(recipe.backbone)
+        return dataclasses.replace(recipe, backbone=os.path.abspath(recipe.backbone)) if is_path else recipe  # noqa: PTH100
+    is_file = recipe.weights not in (IMAGENET, NONE)
+    return dataclasses.replace(recipe, weights=os.path.abspath(recipe.weights)) if is_file else recipe  # noqa: PTH100
+
+
+def _make_quiet() -> None:
+    """Ray Data's own bars and logs would stand among those of the run; a task that is lost shows in what is told."""
+    import ray.data
+
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.max_errored_blocks = -1
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
