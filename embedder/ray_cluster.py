@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ _PROCESSORS = 4
 _OBJECT_STORE_BYTES = 128 << 20  # only keys and counts travel; Ray would take a third of the memory
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 LOCAL = "local"
+_ANSWERS_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ def _connect(address: str) -> None:
             f"{address} is an address of Ray Client, by which a source and a store cannot be reached: run embank on a "
             "machine of the cluster, with --address auto."
         )
+    if address not in (LOCAL, "auto"):
+        _check_answers(address)
     of_a_new_one: dict[str, Any] = {
         "num_cpus": usable_processors(),
         "object_store_memory": _OBJECT_STORE_BYTES,
@@ -112,11 +116,28 @@ def _connect(address: str) -> None:
                 **(of_a_new_one if address == LOCAL else {}),
             )
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        where = "could be started on this machine" if address == LOCAL else f"answers at {address}"
+        raise _no_cluster(address, first_line(error)) from error
+
+
+def _check_answers(address: str) -> None:
+    """Ray would wait for one that does not answer without end."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
         raise RunnerError(
-            f"no Ray cluster {where} ({first_line(error).rstrip('.')}). `ray status` says what there is; leave "
-            "--address and RAY_ADDRESS out to start one on this machine alone."
-        ) from error
+            f"{address!r} is no address of a Ray cluster: expected auto, or HOST:PORT as of `ray start`."
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWERS_S).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, getattr(error, "strerror", None) or str(error)) from error
+
+
+def _no_cluster(address: str, why: str) -> RunnerError:
+    where = "could be started on this machine" if address == LOCAL else f"answers at {address}"
+    return RunnerError(
+        f"no Ray cluster {where} ({why.rstrip('.')}). `ray status` says what there is; leave --address and RAY_ADDRESS "
+        "out to start one on this machine alone."
+    )
 
 
 @contextmanager

@@ -132,7 +132,7 @@ class RayCrew:
         ]
         threads = self._hands.processors
         return RayJob(
-            store=str(self._store.resolve()),
+            store=self._place_of_store(),
             source=self._source.name,
             location=self._source.location,
             place=self._place,
@@ -146,6 +146,9 @@ class RayCrew:
             ),
             listed=listed,
         )
+
+    def _place_of_store(self) -> str:
+        return str(self._store.resolve())
 
     @cached_property
     def _hands(self) -> Hands:
