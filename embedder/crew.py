@@ -32,8 +32,11 @@ class Crew(Protocol):
     def try_out(self) -> None:
         """Raises unless every backbone can be run."""
 
-    def embed(self, units: Sequence[Unit], bank: Bank, report: EmbedReport, tell: Callable[[], None]) -> None:
-        """Embeds the images of the units and counts them in `report`, telling now and then."""
+    def embed(self, units: list[Unit], bank: Bank, report: EmbedReport, tell: Callable[[], None]) -> None:
+        """Embeds the images of the units and counts them in `report`, telling now and then.
+
+        It takes the units over, and the entries of the source: afterwards they may be gone, to save memory.
+        """
 
 
 class LocalCrew:
@@ -59,7 +62,7 @@ class LocalCrew:
         """Raises unless every backbone can be run."""
         self._engines.open()
 
-    def embed(self, units: Sequence[Unit], bank: Bank, report: EmbedReport, tell: Callable[[], None]) -> None:
+    def embed(self, units: list[Unit], bank: Bank, report: EmbedReport, tell: Callable[[], None]) -> None:
         """Embeds the images of the units, telling of each one."""
         worker = Worker(self._source, self._store, bank, self._engines, self._settings, report.listed)
         worker.work(units, report, tell)

@@ -6,8 +6,9 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +44,8 @@ class RayCrew:
     ) -> None:
         self._source, self._place, self._store, self._settings = source, place, store, settings
         self._recipes = [_with_absolute_paths(recipe) for recipe in recipes]
+        self._opens = any(entry.reader not in (None, read_url) for entry in source.entries)
+        self._landmarks = () if self._opens else _landmarks(source)
         self._connection = ExitStack()
 
     def __enter__(self) -> Self:
@@ -64,39 +67,41 @@ class RayCrew:
         """Raises unless every backbone can be run by a worker."""
         self._freeze_on_a_worker()
 
-    def embed(self, units: Sequence[Unit], bank: Bank, report: EmbedReport, tell: Callable[[], None]) -> None:
+    def embed(self, units: list[Unit], bank: Bank, report: EmbedReport, tell: Callable[[], None]) -> None:
         """Embeds the images of the units, telling of each task.
 
         A unit that goes wrong is tried again, in the end by other processes. If it fails for good, its images get
         rows with the reason, and the report gives up; all other images are banked.
         """
         listener = _Listener(report, tell, self._settings)
-        self._round(list(deal(units, self._hands.workers)), listener)
-        by_id = {unit.id: unit for unit in units}
+        parcels = [_Parcel.of(task) for task in deal(units, self._hands.workers)]
+        units.clear()
+        self._source.entries.clear()
+        self._round(parcels, listener)
         if listener.failed and not listener.has_enough:
-            again = [
-                Task(-number, [by_id[id_]], one_by_one=True) for number, id_ in enumerate(listener.failed, 1)
-            ]
+            again = enumerate(_units_among(parcels, listener.failed), 1)
+            tasks = [Task(-number, [unit], one_by_one=True) for number, unit in again]
             listener.failed = {}
-            self._round(again, listener)
-        _record(listener.failed, by_id, bank, report)
+            self._round([_Parcel.of(task) for task in tasks], listener)
+        for unit in _units_among(parcels, listener.failed):
+            _record(unit, listener.failed[unit.id], bank, report)
         listener.finish()
 
-    def _round(self, tasks: Sequence[Task], listener: _Listener) -> None:
+    def _round(self, parcels: Sequence[_Parcel], listener: _Listener) -> None:
         """Has all tasks done by a pool of workers. Raises RunnerError or StoreWriteError."""
         import ray.data
 
         _make_quiet()
-        silent = {task.number: [unit.id for unit in task.units] for task in tasks}
-        tables = [pa.table({"task": pa.array([task.pack()], pa.binary())}) for task in tasks]
+        silent = {parcel.number: parcel.units for parcel in parcels}
         hands = self._hands
+        tables = [pa.table({"task": pa.array([parcel.packed], pa.binary())}) for parcel in parcels]
         told = ray.data.from_arrow(tables).map_batches(
             RayWorker,
             fn_constructor_args=(self._job(listener.listed), self._roll),
             batch_size=1,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(
-                size=min(hands.workers, len(tasks)), max_tasks_in_flight_per_actor=_AHEAD
+                size=min(hands.workers, len(parcels)), max_tasks_in_flight_per_actor=_AHEAD
             ),
             num_cpus=hands.processors,
             num_gpus=hands.gpus or None,
@@ -126,18 +131,14 @@ class RayCrew:
         return list(frozen)
 
     def _job(self, listed: int) -> RayJob:
-        readers = {entry.reader for entry in self._source.entries} - {None, read_url}
-        files = [
-            entry.path for entry in self._source.entries[:: max(1, len(self._source.entries) // _LANDMARKS)]
-        ]
         threads = self._hands.processors
         return RayJob(
             store=self._place_of_store(),
             source=self._source.name,
             location=self._source.location,
             place=self._place,
-            opens=bool(readers),
-            landmarks=() if readers else tuple(os.path.abspath(path) for path in files if not is_url(path)),  # noqa: PTH100
+            opens=self._opens,
+            landmarks=self._landmarks,
             recipes=tuple(self._recipes),
             settings=dataclasses.replace(
                 self._settings,
@@ -160,6 +161,19 @@ class RayCrew:
         import ray
 
         return ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Roll).remote()
+
+
+@dataclass(frozen=True)
+class _Parcel:
+    """A packed task, with its number and the ids of its units: a twentieth of its entries' memory."""
+
+    number: int
+    units: list[str]
+    packed: bytes
+
+    @classmethod
+    def of(cls, task: Task) -> _Parcel:
+        return cls(task.number, [unit.id for unit in task.units], task.pack())
 
 
 class _Listener:
@@ -207,16 +221,28 @@ class _Listener:
             report.gave_up = f"{units} failed {TRIES} times, the last: {list(self.failed.values())[-1]}"
 
 
-def _record(failed: Mapping[str, str], units: Mapping[str, Unit], bank: Bank, report: EmbedReport) -> None:
-    """Gives the images of units that failed for good a row with the reason, but for those that are banked."""
-    for id_, reason in failed.items():
-        entries = units[id_].entries
-        for entry, is_banked in zip(entries, bank.banked_by_others(entries), strict=True):
-            if is_banked:
-                report.skipped += 1
-            else:
-                report.failed += 1
-                bank.add_row(entry, "", (0, 0), f"its work unit failed {TRIES} times ({reason})")
+def _units_among(parcels: Sequence[_Parcel], ids: Collection[str]) -> Iterator[Unit]:
+    """The units of these ids, unpacked."""
+    for parcel in parcels:
+        if not set(ids).isdisjoint(parcel.units):
+            yield from (unit for unit in Task.unpack(parcel.packed).units if unit.id in ids)
+
+
+def _record(unit: Unit, reason: str, bank: Bank, report: EmbedReport) -> None:
+    """Gives the images of a unit that failed for good a row with the reason, but for those that are banked."""
+    for entry, is_banked in zip(unit.entries, bank.banked_by_others(unit.entries), strict=True):
+        if is_banked:
+            report.skipped += 1
+        else:
+            report.failed += 1
+            bank.add_row(entry, "", (0, 0), f"its work unit failed {TRIES} times ({reason})")
+
+
+def _landmarks(source: Source) -> tuple[str, ...]:
+    """Some files of a source that were there when it was listed; none of one at a URL."""
+    step = max(1, len(source.entries) // _LANDMARKS)
+    paths = [entry.path for entry in source.entries[::step] if entry.bytes >= 0 and not is_url(entry.path)]
+    return tuple(map(os.path.abspath, paths))
 
 
 def _with_absolute_paths(recipe: Recipe) -> Recipe:

@@ -47,6 +47,7 @@ class Run:
 
     def _embed(self, crew: Crew, bank: Bank) -> None:
         entries = self._settings.chosen(self._source.entries)
+        all_listed = self._source.complete and len(entries) == len(self._source.entries)
         report = self._report
         report.listed = len(entries)
         shard = self._settings.shard
@@ -54,12 +55,12 @@ class Run:
         unchanged = bank.unchanged(entries)
         todo = list(without(units, unchanged))
         report.skipped = int(unchanged.sum())
+        del entries  # the crew may want to drop them
         self._tell()
         try:
             if todo:
                 crew.embed(todo, bank, report, self._tell)
         finally:
-            all_listed = self._source.complete and len(entries) == len(self._source.entries)
             bank.finish(complete=all_listed and report.done == report.listed)
 
     def _crew(self) -> Crew:

@@ -70,7 +70,11 @@ def start_cluster(pids: Path) -> Callable[[], None]:
         log_to_driver=False,
         runtime_env={"worker_process_setup_hook": "tests.ray_fakes.use_fake_backbones"},
     )
-    return ray.shutdown
+
+    def end() -> None:
+        ray.shutdown()
+
+    return end
 
 
 def main() -> None:

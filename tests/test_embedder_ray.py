@@ -199,8 +199,9 @@ def test_units_that_always_fail_are_recorded_and_the_rest_is_banked(
     table = listing_of(bank).set_index("key")
     assert len(table) == PHOTOS + 4  # nothing has vanished
     failed = table[table["status"].str.contains("work unit failed")]
-    assert "died 3 times" in failed.loc[red, "status"]
-    assert "RuntimeError: blue is too much" in failed.loc[blue, "status"]
+    reasons = dict(zip(failed.index, failed["status"], strict=True))
+    assert "died 3 times" in reasons[red]
+    assert "RuntimeError: blue is too much" in reasons[blue]
     assert ran.json["failed"] == (table["status"] != OK).sum()
     others = table.drop(failed.index)
     assert set(others.index[others["status"] != OK]) <= {"dogs/broken.png"}
