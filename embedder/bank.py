@@ -170,6 +170,8 @@ class Bank:
     def _rows_without(self, entries: Sequence[Entry]) -> NDArray[np.int64]:
         """The numbers of listed rows that are not among these entries: the entries need not be kept to the end."""
         listed = self._seen.table
+        if listed.empty:
+            return np.empty(0, np.int64)
         present = listed["key"].isin([entry.key for entry in entries])
         return np.flatnonzero(~present & (listed["status"] != GONE))
 
