@@ -12,7 +12,8 @@ from embedder.entries import Entry
 from embedder.remote_files import is_url, read_url
 from embedder.units import Unit
 
-SMALLEST, LARGEST = 64, 512  # images of a task, about
+SMALLEST, LARGEST, LARGEST_OF_ALL = 64, 512, 4096  # images of a task, about
+_MOST_TASKS = 500  # before tasks grow: each is a part and a listing file, that somebody has to merge
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,16 @@ def deal(units: Iterable[Unit], workers: int) -> Iterator[Task]:
     """Tasks that shrink as the end comes near, so that all workers end at about the same time.
 
     Each is half of what is left for one worker (guided self-scheduling, Polychronopoulos and Kuck 1987), within
-    bounds: a small one wastes time between tasks, a large one is lost when its worker dies.
+    bounds: a small one wastes time between tasks, and of a large one nothing is heard for long.
     """
     waiting = list(units)
     left = sum(len(unit.entries) for unit in waiting)
+    largest = min(max(left // _MOST_TASKS, LARGEST), LARGEST_OF_ALL)
     number, members, size = 0, list[Unit](), 0
     for unit in waiting:
         members.append(unit)
         size += len(unit.entries)
-        if size >= min(max(left / (2 * workers), SMALLEST), LARGEST):
+        if size >= min(max(left / (2 * workers), SMALLEST), largest):
             yield Task(number, members)
             left -= size
             number, members, size = number + 1, [], 0
