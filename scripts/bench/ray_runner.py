@@ -90,11 +90,8 @@ def compare_memory(folder: Path, images: int) -> None:
             link_pictures(pictures, count)
             told = in_a_process("ray_runner.py", "--turn", "driver", "--photos", pictures)
             peaks[count] = told["peak"]
-            print(
-                f"{count:>9,} keys: {told['start']:.0f} MB before, {told['listed']:.0f} MB listed, {told['last']:.0f} MB with all "
-                f"told, peak "
-                f"{told['peak']:.0f} MB; {told['seconds']:.0f} s, {told['rate']:,.0f} images/s"
-            )
+            memory = ", ".join(f"{when} {told[when]:.0f}" for when in ("start", "listed", "told", "peak"))
+            print(f"{count:>9,} keys: MB {memory}; {told['seconds']:.0f} s, {told['rate']:,.0f} images/s")
             shutil.rmtree(pictures.parent / str(count))
     verdict = "yes" if peaks[images] < MOST_MB else "NO"
     print(f"peak {peaks[images]:.0f} MB (required < {MOST_MB:.0f}: {verdict})")
@@ -155,7 +152,7 @@ def drive(pictures: Path) -> dict[str, Any]:
     return {
         "start": start,
         "listed": told[0],
-        "last": told[-1],
+        "told": told[-1],
         "peak": resident("VmHWM"),
         "done": report.done,
         "seconds": report.seconds,
