@@ -144,3 +144,10 @@ def test_a_run_with_nothing_to_do_is_banked_by_the_fake_backbone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert bench("starting", monkeypatch).nothing_to_do(tmp_path, 30) > 0
+
+
+def test_a_million_names_of_few_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench("ray_runner", monkeypatch).link_pictures(tmp_path, 2500)
+    pictures = sorted(tmp_path.rglob("*.bmp"))
+    assert len(pictures) == 2500
+    assert len({picture.stat().st_ino for picture in pictures}) == 1000
