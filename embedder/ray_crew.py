@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -74,34 +74,34 @@ class RayCrew:
         rows with the reason, and the report gives up; all other images are banked.
         """
         listener = _Listener(report, tell, self._settings)
-        parcels = [_Parcel.of(task) for task in deal(units, self._hands.workers)]
+        tasks = [task.pack() for task in deal(units, self._hands.workers)]
         units.clear()
         self._source.entries.clear()
-        self._round(parcels, listener)
+        gc.collect()  # it also empties the interpreter's free lists, which hold on to the memory of entries
+        self._round(tasks, listener)
         if listener.failed and not listener.has_enough:
-            again = enumerate(_units_among(parcels, listener.failed), 1)
-            tasks = [Task(-number, [unit], one_by_one=True) for number, unit in again]
+            again = enumerate(_units_among(tasks, listener.failed))
             listener.failed = {}
-            self._round([_Parcel.of(task) for task in tasks], listener)
-        for unit in _units_among(parcels, listener.failed):
+            self._round([Task(number, [unit], one_by_one=True).pack() for number, unit in again], listener)
+        for unit in _units_among(tasks, listener.failed):
             _record(unit, listener.failed[unit.id], bank, report)
         listener.finish()
 
-    def _round(self, parcels: Sequence[_Parcel], listener: _Listener) -> None:
-        """Has all tasks done by a pool of workers. Raises RunnerError or StoreWriteError."""
+    def _round(self, tasks: Sequence[bytes], listener: _Listener) -> None:
+        """Has all packed tasks, numbered from 0, done by a pool of workers. Raises RunnerError or StoreWriteError."""
         import ray.data
 
         _make_quiet()
-        silent = {parcel.number: parcel.units for parcel in parcels}
+        silent = set(range(len(tasks)))
         hands = self._hands
-        tables = [pa.table({"task": pa.array([parcel.packed], pa.binary())}) for parcel in parcels]
+        tables = [pa.table({"task": pa.array([task], pa.binary())}) for task in tasks]
         told = ray.data.from_arrow(tables).map_batches(
             RayWorker,
             fn_constructor_args=(self._job(listener.listed), self._roll),
             batch_size=1,
             batch_format="pyarrow",
             compute=ray.data.ActorPoolStrategy(
-                size=min(hands.workers, len(parcels)), max_tasks_in_flight_per_actor=_AHEAD
+                size=min(hands.workers, len(tasks)), max_tasks_in_flight_per_actor=_AHEAD
             ),
             num_cpus=hands.processors,
             num_gpus=hands.gpus or None,
@@ -109,7 +109,7 @@ class RayCrew:
         try:
             for row in told.iter_rows():
                 each = Told.unpack(row["told"])
-                del silent[each.number]
+                silent.remove(each.number)
                 listener.take(each)
                 if listener.has_enough:
                     return
@@ -118,7 +118,10 @@ class RayCrew:
                 f"the Ray cluster failed ({first_line(error).rstrip('.')}). What was done is banked; run the same "
                 "command again to go on."
             ) from error
-        listener.failed |= {unit: "no worker answered for it" for units in silent.values() for unit in units}
+        for number in silent:
+            listener.failed |= {
+                unit.id: "no worker answered for it" for unit in Task.unpack(tasks[number]).units
+            }
 
     def _freeze_on_a_worker(self) -> list[FrozenRecipe]:
         import ray
@@ -161,19 +164,6 @@ class RayCrew:
         import ray
 
         return ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Roll).remote()
-
-
-@dataclass(frozen=True)
-class _Parcel:
-    """A packed task, with its number and the ids of its units: a twentieth of its entries' memory."""
-
-    number: int
-    units: list[str]
-    packed: bytes
-
-    @classmethod
-    def of(cls, task: Task) -> _Parcel:
-        return cls(task.number, [unit.id for unit in task.units], task.pack())
 
 
 class _Listener:
@@ -221,11 +211,10 @@ class _Listener:
             report.gave_up = f"{units} failed {TRIES} times, the last: {list(self.failed.values())[-1]}"
 
 
-def _units_among(parcels: Sequence[_Parcel], ids: Collection[str]) -> Iterator[Unit]:
+def _units_among(tasks: Sequence[bytes], ids: Collection[str]) -> Iterator[Unit]:
     """The units of these ids, unpacked."""
-    for parcel in parcels:
-        if not set(ids).isdisjoint(parcel.units):
-            yield from (unit for unit in Task.unpack(parcel.packed).units if unit.id in ids)
+    for task in tasks if ids else ():
+        yield from (unit for unit in Task.unpack(task).units if unit.id in ids)
 
 
 def _record(unit: Unit, reason: str, bank: Bank, report: EmbedReport) -> None:
