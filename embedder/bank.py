@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -22,6 +22,7 @@ from store.part import PartRows
 COMMIT_ROWS = 4096
 COMMIT_BYTES = 64 << 20
 COMMIT_SECONDS = 30.0
+ReplaceListing = Callable[[StoreWriter, str, str, pd.DataFrame], None]
 _NO_HASH = "0" * (2 * HASH_BYTES)
 
 
@@ -120,13 +121,16 @@ class Bank:
             self._rows = []
         self._last_commit = time.monotonic()
 
-    def finish(self, complete: bool) -> None:
-        """Commits the rest. After a complete run, images that left the source are marked, and one file is left."""
+    def finish(self, complete: bool, replace: ReplaceListing = StoreWriter.replace_listing) -> None:
+        """Commits the rest. After a complete run, images that left the source are marked, and one file is left.
+
+        replace: what does the latter, as the writer does.
+        """
         self.commit()
         files = listing_files(self._directory)
         gone = self._rows_of_gone() if complete else []
         if complete and (gone or len(files) > 1 or self._location != self._location_now):
-            self._writer.replace_listing(self._name, self._location_now, self._table(gone))
+            replace(self._writer, self._name, self._location_now, self._table(gone))
         if self._labels is not None:
             self._writer.attach_labels(self._labels)
 

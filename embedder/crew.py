@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+import pandas as pd
+
 from embedder.bank import Bank
 from embedder.engine_set import EngineSet
 from embedder.recipe import FrozenRecipe, Recipe
@@ -15,6 +17,7 @@ from embedder.settings import JobSettings
 from embedder.sources import Source
 from embedder.units import Unit
 from embedder.worker import Worker
+from store import StoreWriter
 
 
 class Crew(Protocol):
@@ -37,6 +40,9 @@ class Crew(Protocol):
 
         It takes the units over, and the entries of the source: afterwards they may be gone, to save memory.
         """
+
+    def replace_listing(self, writer: StoreWriter, source: str, location: str, table: pd.DataFrame) -> None:
+        """Does what the writer's `replace_listing` does."""
 
 
 class LocalCrew:
@@ -66,3 +72,7 @@ class LocalCrew:
         """Embeds the images of the units, telling of each one."""
         worker = Worker(self._source, self._store, bank, self._engines, self._settings, report.listed)
         worker.work(units, report, tell)
+
+    def replace_listing(self, writer: StoreWriter, source: str, location: str, table: pd.DataFrame) -> None:
+        """Does what the writer's `replace_listing` does."""
+        writer.replace_listing(source, location, table)

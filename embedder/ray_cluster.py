@@ -107,16 +107,19 @@ def _connect(address: str) -> None:
         "object_store_memory": _OBJECT_STORE_BYTES,
         "include_dashboard": False,
     }
-    try:
-        with _own_signal_handlers(), standard_error_held_back():
+    failure: Exception | None = None
+    with _own_signal_handlers(), standard_error_held_back():
+        try:
             ray.init(
                 address=address,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
                 **(of_a_new_one if address == LOCAL else {}),
             )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise _no_cluster(address, first_line(error)) from error
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            failure = error  # raised outside, so that what Ray has printed about it stays held back
+    if failure:
+        raise _no_cluster(address, first_line(failure)) from failure
 
 
 def _check_answers(address: str) -> None:
@@ -135,8 +138,8 @@ def _check_answers(address: str) -> None:
 def _no_cluster(address: str, why: str) -> RunnerError:
     where = "could be started on this machine" if address == LOCAL else f"answers at {address}"
     return RunnerError(
-        f"no Ray cluster {where} ({why.rstrip('.')}). `ray status` says what there is; leave --address and RAY_ADDRESS "
-        "out to start one on this machine alone."
+        f"no Ray cluster {where} ({why.rstrip('.')}). `ray status` says what there is; one that asks for a token "
+        "wants RAY_AUTH_MODE=token; leave --address and RAY_ADDRESS out to start one on this machine alone."
     )
 
 

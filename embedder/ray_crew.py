@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pandas as pd
 import pyarrow as pa
 
 from embedder.bank import Bank
@@ -22,7 +23,16 @@ from embedder.keras_models import IMAGENET, NONE
 from embedder.own_models import ModelKind, is_handle
 from embedder.ray_cluster import Hands, connected, resources_of_nodes, share_out
 from embedder.ray_tasks import Task, Told, deal
-from embedder.ray_worker import COUNTS, TRIES, RayJob, RayWorker, Roll, add_stages, freeze_here
+from embedder.ray_worker import (
+    COUNTS,
+    TRIES,
+    RayJob,
+    RayWorker,
+    Roll,
+    add_stages,
+    freeze_here,
+    replace_listing_here,
+)
 from embedder.recipe import FrozenRecipe, Recipe
 from embedder.remote_files import is_url, read_url
 from embedder.report import EmbedReport
@@ -30,6 +40,7 @@ from embedder.settings import JobSettings
 from embedder.sources import Source
 from embedder.units import Unit
 from embedder.weights import known_recipe
+from store import StoreWriter
 from store.errors import StoreWriteError, first_line
 
 _LANDMARKS = 8
@@ -86,6 +97,18 @@ class RayCrew:
         for unit in _units_among(tasks, listener.failed):
             _record(unit, listener.failed[unit.id], bank, report)
         listener.finish()
+
+    def replace_listing(self, writer: StoreWriter, source: str, location: str, table: pd.DataFrame) -> None:
+        """Has a worker do what the writer does: a listing takes half a kilobyte for each image while it is merged."""
+        if "_hands" not in self.__dict__:  # there was nothing to do, so nobody is there
+            writer.replace_listing(source, location, table)
+            return
+        import ray
+
+        replace = ray.remote(num_cpus=0)(replace_listing_here)  # it need not wait for a place
+        trouble = ray.get(replace.remote(self._place_of_store(), source, location, table))
+        if trouble:
+            raise StoreWriteError(trouble)
 
     def _round(self, tasks: Sequence[bytes], listener: _Listener) -> None:
         """Has all packed tasks, numbered from 0, done by a pool of workers. Raises RunnerError or StoreWriteError."""

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from embedder.bank import Bank
@@ -92,6 +93,15 @@ def freeze_here(job: RayJob) -> tuple[list[FrozenRecipe], str | None]:
     except EmbedderError as error:
         return [], _here(error)
     return list(engines.frozen.values()), None
+
+
+def replace_listing_here(store: str, source: str, location: str, table: pd.DataFrame) -> str | None:
+    """Merges a listing on this machine; returns what is wrong."""
+    try:
+        StoreWriter(store).replace_listing(source, location, table)
+    except StoreError as error:
+        return _here(error)
+    return None
 
 
 class RayWorker:

@@ -61,7 +61,7 @@ class Run:
             if todo:
                 crew.embed(todo, bank, report, self._tell)
         finally:
-            bank.finish(complete=all_listed and report.done == report.listed)
+            bank.finish(all_listed and report.done == report.listed, crew.replace_listing)
 
     def _crew(self) -> Crew:
         if self._settings.runner == "ray":
