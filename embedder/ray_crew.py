@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -106,7 +106,8 @@ class RayCrew:
         import ray
 
         replace = ray.remote(num_cpus=0)(replace_listing_here)  # it need not wait for a place
-        trouble = ray.get(replace.remote(self._place_of_store(), source, location, table))
+        with _cluster_errors():
+            trouble = ray.get(replace.remote(self._place_of_store(), source, location, table))
         if trouble:
             raise StoreWriteError(trouble)
 
@@ -129,18 +130,13 @@ class RayCrew:
             num_cpus=hands.processors,
             num_gpus=hands.gpus or None,
         )
-        try:
+        with _cluster_errors():
             for row in told.iter_rows():
                 each = Told.unpack(row["told"])
-                silent.remove(each.number)
+                silent.discard(each.number)
                 listener.take(each)
                 if listener.has_enough:
                     return
-        except ray.exceptions.RayError as error:
-            raise RunnerError(
-                f"the Ray cluster failed ({first_line(error).rstrip('.')}). What was done is banked; run the same "
-                "command again to go on."
-            ) from error
         for number in silent:
             listener.failed |= {
                 unit.id: "no worker answered for it" for unit in Task.unpack(tasks[number]).units
@@ -151,7 +147,8 @@ class RayCrew:
 
         hands = self._hands
         freeze = ray.remote(num_cpus=hands.processors, num_gpus=hands.gpus)(freeze_here)
-        frozen, trouble = ray.get(freeze.remote(self._job(0)))
+        with _cluster_errors():
+            frozen, trouble = ray.get(freeze.remote(self._job(0)))
         if trouble:
             raise RunnerError(trouble)
         return list(frozen)
@@ -232,6 +229,20 @@ class _Listener:
         elif self.failed:
             units = "1 work unit" if len(self.failed) == 1 else f"{len(self.failed)} work units"
             report.gave_up = f"{units} failed {TRIES} times, the last: {list(self.failed.values())[-1]}"
+
+
+@contextmanager
+def _cluster_errors() -> Iterator[None]:
+    """What goes wrong in the cluster itself, as a sentence."""
+    import ray
+
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        raise RunnerError(
+            f"the Ray cluster failed ({first_line(error).rstrip('.')}). What was done is banked; run the same command "
+            "again to go on."
+        ) from error
 
 
 def _units_among(tasks: Sequence[bytes], ids: Collection[str]) -> Iterator[Unit]:
