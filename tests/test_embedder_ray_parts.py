@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedder.entries import Entry
@@ -42,6 +42,7 @@ def test_a_cluster_is_shared_out(
     assert share_out(nodes, wanted, gpus) == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(1, 60))
 def test_all_workers_that_were_asked_for_fit(processors: list[int], wanted: int) -> None:
     nodes = [{"CPU": float(count)} for count in processors]
@@ -87,6 +88,7 @@ def test_a_task_arrives_as_it_was_sent() -> None:
     assert Told.unpack(told.pack()) == told
 
 
+@settings(deadline=None)
 @given(st.integers(0, 6000), st.integers(1, 9))
 def test_tasks_hold_all_units_and_shrink_to_the_end(images: int, workers: int) -> None:
     units = list(split_into_units(Entry(f"{number:05d}.jpg", "", 0, 0) for number in range(images)))

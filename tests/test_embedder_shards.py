@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedder.dry_run import dry_run
@@ -32,6 +32,7 @@ def entries(keys: list[str]) -> list[Entry]:
     return [Entry(key, "", 0, 0) for key in keys]
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=20), unique=True), st.integers(1, 7))
 def test_shares_are_disjoint_and_complete(keys: list[str], count: int) -> None:
     every = entries(keys)
@@ -149,8 +150,8 @@ def test_a_plain_run_after_shards_embeds_nothing_and_tidies_up(
 def test_a_share_of_a_sample_and_of_a_dry_run(photos: Path, tmp_path: Path, fake_engine: FakeEngines) -> None:
     bank = tmp_path / "bank.embank"
     shares = [JobSettings(limit=5, seed=3, shard=f"{number}/2") for number in (1, 2)]
-    plans = [dry_run(photos, bank, [RECIPE], settings=settings) for settings in shares]
-    reports = [embed(photos, bank, RECIPE, settings=settings) for settings in shares]
+    plans = [dry_run(photos, bank, [RECIPE], settings=share) for share in shares]
+    reports = [embed(photos, bank, RECIPE, settings=share) for share in shares]
     assert [plan.todo for plan in plans] == [report.embedded for report in reports]
     assert sum(report.embedded for report in reports) == 5
     plain = embed(photos, bank, RECIPE, settings=JobSettings(limit=5, seed=3))
