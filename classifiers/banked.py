@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from classifiers.banked_rows import BankedRows, fit_ridge_on_store
+from classifiers.banked_rows import banked_rows, fit_ridge_on_store
 from classifiers.errors import HeadError
 from classifiers.factor_cache import FactorCache, KeptFactors
 from classifiers.fitting import fit_on_views
@@ -99,7 +99,7 @@ class StreamedBank:
         self._factors = FactorCache.of(store)
 
     def __getitem__(self, rows: Rows) -> NDArray[np.float32]:
-        return BankedRows(self._store, self.space, self._images.iloc[rows])[:]
+        return banked_rows(self._store, self.space, self._images.iloc[rows])[:]
 
     def kept(self, rows: Rows) -> KeptFactors:
         """That of these rows in their order."""

@@ -50,7 +50,7 @@ class FactorCache:
     ) -> KeptFactors:
         """Where the factorization of images (n, 16) uint8 of a space is kept. `gram` gives theirs, if it is cheap."""
         about = f"{_VERSION} {space} {len(hashes)} ".encode()
-        return KeptFactors(self, file_checksum(about, np.ascontiguousarray(hashes).tobytes()), gram)
+        return KeptFactors(self, file_checksum(about, np.ascontiguousarray(hashes).data), gram)
 
     def load(self, name: str, X: VectorRows) -> Factorization | None:
         """The factorization of this name, with the rows that it is of; None if there is none that is whole."""
@@ -155,7 +155,7 @@ def _read(path: Path, X: VectorRows) -> Factorization:
     return Factorization(
         X,
         arrays["mean"],
-        np.ones(rows),
+        np.broadcast_to(np.float64(1), (rows,)),
         bool(about["intercept"]),
         arrays["values"],
         arrays["basis"],

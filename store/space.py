@@ -82,6 +82,12 @@ class Space:
         """(n,) the row of each hash, numbered through all parts; -1 where it is not banked."""
         return self._index.find(hashes, view)
 
+    def banked(self, view: int = 0) -> tuple[Hashes, NDArray[np.int64]]:
+        """Hashes (n, 16) of all images that have this view, each once, in the order of the parts, and their rows."""
+        rows = self._index.firsts(view)
+        hashes = self._index.hashes
+        return (hashes if len(rows) == len(hashes) else hashes[rows]), rows
+
     def read(self, rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
         """Copies these rows into `out` (n, dim) in their order; parts are read side by side.
 
