@@ -196,6 +196,11 @@ def left_out_codes(
 def temperature_rows(rows: int, targets: int) -> NDArray[np.intp]:
     """Rows that a temperature is fitted to, evenly spread: few where there are many targets."""
     few = min(rows, _TEMPERATURE_ROWS, max(256, _SCORES_AT_ONCE // targets))
+    return evenly_spread(rows, few)
+
+
+def evenly_spread(rows: int, few: int) -> NDArray[np.intp]:
+    """The numbers of about `few` of so many rows, ascending."""
     return np.unique(np.linspace(0, rows - 1, few).astype(np.intp))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from classifiers.gram import Gram
 from classifiers.ridge import (
     RidgeHead,
     choose_strength,
+    evenly_spread,
     strengths_of,
     temperature_of,
     temperature_rows,
@@ -44,6 +45,7 @@ from classifiers.space_rows import SpaceRows
 from classifiers.targets import agreeing
 
 Tell = Callable[[str], None]
+CHOSEN_BY = 1 << 18
 _PROBED = 1024  # rows whose mean is near enough to that of all
 
 
@@ -69,8 +71,8 @@ class PartedRidges:
         """Fits heads, which know their classes, to their codes (n,) or (n, t) of all rows; weights (n,) above 0.
 
         All heads have the same `alphas` and `fit_intercept`. kept: where the factorization is kept. Without
-        `with_codes` what they would say of each row is not worked out: `predicted` is empty and `accuracy` NaN. Raises
-        HeadError.
+        `with_codes` nothing is said of rows that are left out (`predicted` is empty, `accuracy` NaN), and strengths
+        are chosen by leaving out `CHOSEN_BY` rows at most, evenly spread. Raises HeadError.
         """
         targets = Signs.of(codes, [len(head.classes_) for head in heads])
         root = None if weights is None else np.sqrt(weights)
@@ -79,9 +81,16 @@ class PartedRidges:
         told = [told_rows(head, part.codes) for head, part in zip(heads, targets.parts, strict=True)]
         solved = _solved(factor, total, heads, with_codes, self._precision)
         predicted = Predicted.of(solved, targets, len(self.X)) if with_codes else None
-        errors = self._second_pass(solved, rows, told, predicted)
+        if with_codes or len(self.X) <= CHOSEN_BY:
+            errors = self._second_pass(solved, rows, told, predicted)
+        else:
+            some = evenly_spread(len(self.X), CHOSEN_BY)
+            rows = self._some(some, targets, root)
+            told = [None if mask is None else mask[some] for mask in told]
+            errors = self._second_pass(solved, rows, told, None)
+        count = rows[-1].share.rows.stop
         best = [
-            choose_strength(head, solved.strengths, errors[:, columns] / _count(mask, len(self.X)), mask)
+            choose_strength(head, solved.strengths, errors[:, columns] / _count(mask, count), mask)
             for head, mask, columns in zip(heads, told, targets.slices(), strict=True)
         ]
         self._learn(heads, factor, solved, targets, root)
@@ -115,8 +124,10 @@ class PartedRidges:
         what = "Gram matrix" if gram else "products with labels"
         found = self._watched([one.share for one in rows], each, what)
         total: Sums = next(found)
+        if total.inner is not None and not total.inner.flags.writeable:  # it lies in Ray's object store
+            total = replace(total, inner=total.inner.copy())
         for one in found:
-            total += one
+            total = total.add(one)
         return total
 
     def _second_pass(
@@ -152,17 +163,20 @@ class PartedRidges:
         strengths = targets.repeated([head.alpha_ for head in heads])
         coefficients, intercepts = factor.coefficients(solved.projected, solved.means, strengths)
         some = temperature_rows(len(self.X), targets.width)
-        shares = shares_of(self.X.space, self.X.rows[some])
-        chosen = Signs.of(
-            [part.codes[some] for part in targets.parts], [len(head.classes_) for head in heads]
-        )
-        labelled = Labelled.each(shares, chosen, None if root is None else root[some])
+        labelled = self._some(some, targets, root)
         scores = np.concatenate([left_out_scores(solved, one, strengths) for one in labelled])
-        for head, part, columns in zip(heads, chosen.parts, targets.slices(), strict=True):
+        for head, part, columns in zip(heads, targets.parts, targets.slices(), strict=True):
             head.coef_ = coefficients[columns].astype(np.float32)
             head.intercept_ = intercepts[columns].astype(np.float32)
-            head.temperature_ = temperature_of(head, scores[:, columns], part.codes)
+            head.temperature_ = temperature_of(head, scores[:, columns], part.codes[some])
             head.space_, head.recipe_ = self.X.space.id, self.X.space.recipe
+
+    def _some(self, rows: NDArray[np.intp], targets: Signs, root: Float | None) -> list[Labelled]:
+        """Shares of some of the rows."""
+        chosen = Signs(tuple(replace(part, codes=part.codes[rows]) for part in targets.parts))
+        return Labelled.each(
+            shares_of(self.X.space, self.X.rows[rows]), chosen, None if root is None else root[rows]
+        )
 
     @property
     def _precision(self) -> str:
@@ -179,7 +193,7 @@ class PartedRidges:
         for share, one in zip(shares, made, strict=True):
             yield one
             if self.tell:
-                done, rows = share.rows.stop, len(self.X)
+                done, rows = share.rows.stop, shares[-1].rows.stop
                 left = (time.monotonic() - start) * (rows - done) / done
                 self.tell(f"{what}: {done:,} of {rows:,} rows, {_duration(left)} of this pass left")
 

@@ -99,10 +99,11 @@ class ProcessRunner(_Closing):
 
 
 class RayRunner(_Closing):
-    """As tasks of a Ray cluster, of one processor each; the store must be reachable from every machine of it.
+    """As tasks of a Ray cluster, of one processor each; every machine of it must reach the store by the same path.
 
-    address: of a running cluster, `auto` for the one that this machine belongs to; None starts Ray here, with as many
-    processors as `workers` says. Raises HeadError without Ray.
+    address: of a running cluster, `auto` for the one that this machine belongs to. None is that of RAY_ADDRESS, or
+    starts Ray here, with as many processors as `workers` says. A connection that was made before is used and left.
+    Raises HeadError without Ray.
     """
 
     def __init__(self, workers: int | None = None, address: str | None = None) -> None:
@@ -110,20 +111,14 @@ class RayRunner(_Closing):
             self._ray: Any = import_module("ray")
         except ImportError as error:
             raise HeadError("the runner ray needs Ray: pip install 'embank[ray]'.") from error
-        self._own = not self._ray.is_initialized()
-        if self._own:
-            here = {"address": address} if address else {"num_cpus": workers or os.cpu_count()}
-            paths = os.pathsep.join(path for path in sys.path if path)
-            self._ray.init(
-                **here,
-                log_to_driver=False,
-                logging_level="ERROR",
-                runtime_env={"env_vars": {"PYTHONPATH": paths}},
-            )
-        self.workers = workers or int(self._ray.cluster_resources().get("CPU", 1))
+        self._address = address or os.environ.get("RAY_ADDRESS")
+        self._connected = False
+        self.workers = workers or os.cpu_count() or 1
+        self._all = workers is None
 
     def map(self, work: Work[Common, Task, Made], common: Common, tasks: Sequence[Task]) -> Iterator[Made]:
         """As `Runner.map`; `common` lies in Ray's object store."""
+        self._connect()
         remote, shared = self._ray.remote(_alone), self._ray.put(common)
         function, waiting = self._ray.put(work), deque[Any]()
         for task in tasks:
@@ -135,8 +130,22 @@ class RayRunner(_Closing):
 
     def close(self) -> None:
         """Leaves the cluster, or ends the one that was started here."""
-        if self._own:
+        if self._connected:
             self._ray.shutdown()
+            self._connected = False
+
+    def _connect(self) -> None:
+        if not self._ray.is_initialized():
+            here = {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
+            self._ray.init(
+                **({"address": self._address} if self._address else here),
+                log_to_driver=False,
+                logging_level="ERROR",
+                runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}},
+            )
+            self._connected = True
+        if self._all:
+            self.workers = int(self._ray.cluster_resources().get("CPU", 1))
 
     def _result(self, reference: Any) -> Any:  # noqa: ANN401
         try:

@@ -34,15 +34,14 @@ class Sums:
     targets: Float
     cross: Float
 
-    def __add__(self, other: Sums) -> Sums:
-        inner = self.inner
-        if inner is not None and other.inner is not None:
-            inner += other.inner  # in place: there is one of these for all shares
+    def add(self, other: Sums) -> Sums:
+        """With those of other rows; the Gram matrix is added in place, since there is one for all shares."""
+        if self.inner is not None and other.inner is not None:
+            self.inner.__iadd__(other.inner)
         return replace(
             self,
             weight=self.weight + other.weight,
             first=self.first + other.first,
-            inner=inner,
             targets=self.targets + other.targets,
             cross=self.cross + other.cross,
         )
@@ -118,7 +117,7 @@ class SumsAround:
 
 
 def sums(runner: Runner, about: SumsAround, tasks: Sequence[Labelled]) -> Iterator[Sums]:
-    """Those of each share, in order. Their total is `sum` of them, which no runner and no number of workers changes."""
+    """Those of each share, in order. Their total is the same whoever makes them, and however many there are."""
     return runner.map(sums_of, about, tasks)
 
 
@@ -128,7 +127,7 @@ def sums_of(about: SumsAround, task: Labelled) -> Sums:
     inner = np.zeros((dim, dim)) if about.gram else None
     first, cross, targets, weight = np.zeros(dim), np.zeros((width, dim)), np.zeros(width), 0.0
     for where, x, root in task.blocks(about.around, np.dtype(about.dtype)):
-        y = task.targets.block(where, x.dtype.type)
+        y = task.targets.block(where, x.dtype.type) if width else np.empty((len(x), 0), x.dtype)
         squares = np.ones(len(x)) if root is None else root**2
         weight += float(squares.sum())
         targets += squares @ y

@@ -43,6 +43,15 @@ GROUP = typer.Option(
 )
 ENGINE = typer.Option(help="auto, openvino or keras.")
 WORKERS = typer.Option(min=1, max=1024, help="Threads that read and decode; one a processor.")
+PART_WORKERS = typer.Option(
+    min=1,
+    max=1024,
+    help="Processes, or Ray tasks, for vectors that do not fit in memory; by default threads, one a processor.",
+)
+RUNNER = typer.Option(help="Of what does not fit in memory: local, or ray, a Ray cluster (embank[ray]).")
+ADDRESS = typer.Option(
+    help="Of the Ray cluster, such as auto; by default RAY_ADDRESS, or one that is started here."
+)
 STEP_IMAGES = typer.Option(min=1, max=4096, help="Images of a training step.")
 MOST_EPOCHS = typer.Option(min=1, help="At most.")
 OPTIMIZER = typer.Option(help="rmsprop, adam or sgd.")

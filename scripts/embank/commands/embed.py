@@ -101,6 +101,12 @@ def _embed(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write nothing: say what there is to do, and how long it takes.")
     ] = False,
+    machines: Annotated[
+        int, typer.Option(min=1, help="Machines like this one, for the time of --dry-run.")
+    ] = 1,
+    price_per_core_hour: Annotated[
+        float | None, typer.Option(min=0, help="So that --dry-run says what it costs, in any currency.")
+    ] = None,
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Embed a source into a store, committing as it goes; what is banked already is skipped."""
@@ -143,7 +149,16 @@ def _embed(
         return
     warn_of_random_weights(recipes)
     if dry_run:
-        _tell_plan(plan(source, store, recipes, name=name, settings=settings), json)
+        planned = plan(
+            source,
+            store,
+            recipes,
+            name=name,
+            settings=settings,
+            machines=machines,
+            price_per_core_hour=price_per_core_hour,
+        )
+        _tell_plan(planned, json)
         return
     done = 0
     with progress("embedding") as show:
@@ -215,9 +230,30 @@ def _tell_plan(plan: DryRun, json: bool) -> None:
         for each in plan.spaces
     ]
     print_table("To do", columns, rows)
-    waiting = ", ".join(each.backbone for each in plan.spaces if not each.ready)
-    without = f", and the time for {waiting}: it has to be loaded or converted first" if waiting else ""
-    print(f"About {plan.seconds:.0f} s on this machine{without}. Nothing was written.")
+    where = "on this machine" if plan.machines == 1 else f"on {plan.machines:,} machines like this one"
+    money = "" if plan.money is None else f", {plan.money:,.2f} for {plan.core_hours:,.2f} core-hours"
+    print(f"About {_duration(plan.seconds)} {where}{money}. Nothing was written.")
+    for basis, told in _BASES.items():
+        names = ", ".join(each.backbone for each in plan.spaces if each.basis == basis)
+        if names:
+            print(told.format(names))
+
+
+_BASES = {
+    "model": "The time for {} is that of another machine (docs/scale.md): it has to be loaded or converted first.",
+    "unknown": "Without the time for {}: it has to be loaded or converted first.",
+}
+
+
+def _duration(seconds: float) -> str:
+    hours = seconds / 3600
+    return (
+        f"{seconds:.0f} s"
+        if hours < 0.1
+        else f"{hours:.1f} hours"
+        if hours < 48
+        else f"{hours / 24:,.1f} days"
+    )
 
 
 def _print_counts(title: str, counts: dict[str, int]) -> None:
