@@ -31,7 +31,7 @@ class SpaceRows:
         block = np.empty((len(wanted), self.space.dim), np.float32)
         self.space.read(wanted, block)
         self._taken += block.nbytes
-        if self._taken > _MAPPED:
+        if self._taken > _MAPPED or len(wanted) == len(self.rows):
             self.space.release()
             self._taken = 0
         if not np.isfinite(block.sum()) and not np.isfinite(block).all():
@@ -39,7 +39,3 @@ class SpaceRows:
                 f"{self.space.id} has NaN or infinity values; `embank verify` finds them. Leave these images out."
             )
         return block
-
-    def order(self) -> NDArray[np.intp]:
-        """The rows in the order in which they lie in the parts: (n,)."""
-        return np.argsort(self.rows, kind="stable")

@@ -38,9 +38,14 @@ def test_every_figure_is_of_a_backbone_that_there_is() -> None:
 
 
 def test_measured_figures_are_taken_as_they_are_and_others_scaled() -> None:
-    assert infer_seconds("ResNet50", "float32") == (71.71e-3, False)
-    assert infer_seconds("VGG16", "float32") == (pytest.approx(71.71e-3 * 15.5 / 3.8), True)
-    assert infer_seconds("ResNet50", "float32", image_size=448) == (pytest.approx(4 * 71.71e-3), False)
+    expected = {
+        ("ResNet50", None): (71.71e-3, False),
+        ("VGG16", None): (71.71e-3 * 15.5 / 3.8, True),
+        ("ResNet50", 448): (4 * 71.71e-3, False),
+    }
+    for (backbone, size), (seconds, scaled) in expected.items():
+        found = infer_seconds(backbone, "float32", image_size=size)
+        assert found is not None and found[0] == pytest.approx(seconds) and found[1] is scaled
     assert infer_seconds("EfficientNetV2B3", "float32") is None
     assert infer_seconds("my.keras", "float32") is None
 
