@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -82,6 +83,13 @@ def test_a_runner_keeps_the_order_and_passes_errors_on(runner: Runner) -> None:
     )
     with pytest.raises(HeadError, match="task 3"):
         list(runner.map(_failing, None, range(6)))
+
+
+def test_a_worker_that_dies_is_said_and_another_call_starts_anew() -> None:
+    with ProcessRunner(1) as runner:
+        with pytest.raises(HeadError, match="a worker process was ended"):
+            list(runner.map(_dying, None, [1]))
+        assert list(runner.map(_slower_first, 10, [4])) == [14]
 
 
 def test_every_runner_gives_the_same_bits(
@@ -246,6 +254,10 @@ def _fitted(store: FeatureStore, runner: Runner) -> list[tuple[RidgeHead, NDArra
 def _slower_first(common: int, task: int) -> int:
     time.sleep(0.05 * max(0, 3 - task))
     return common + task
+
+
+def _dying(common: None, task: int) -> None:
+    os._exit(task)
 
 
 def _failing(common: None, task: int) -> int:

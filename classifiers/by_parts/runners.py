@@ -9,11 +9,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import signal
 import sys
 import tempfile
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -83,13 +86,24 @@ class ProcessRunner(_Closing):
     def map(self, work: Work[Common, Task, Made], common: Common, tasks: Sequence[Task]) -> Iterator[Made]:
         """As `Runner.map`; `common` is written to a file that each process reads once."""
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                self.workers,
+                multiprocessing.get_context("spawn"),
+                _leave_interrupts_to_the_first,
+                (os.getpid(),),
+            )
         with tempfile.TemporaryDirectory(prefix="embank-") as folder:
             path = Path(folder) / "common"
             path.write_bytes(pickle.dumps(common, pickle.HIGHEST_PROTOCOL))
-            yield from _in_order(
-                self._pool, _from_file, [(work, str(path), task) for task in tasks], self.workers
-            )
+            calls = [(work, str(path), task) for task in tasks]
+            try:
+                yield from _in_order(self._pool, _from_file, calls, self.workers)
+            except BrokenExecutor as error:
+                self.close()
+                raise HeadError(
+                    "a worker process was ended before it was done: give fewer workers if memory was short. (In a "
+                    "script of your own, what starts workers stands under `if __name__ == '__main__':`.)"
+                ) from error
 
     def close(self) -> None:
         """Ends the processes."""
@@ -136,13 +150,15 @@ class RayRunner(_Closing):
 
     def _connect(self) -> None:
         if not self._ray.is_initialized():
-            here = {"address": "local", "num_cpus": self.workers, "include_dashboard": False}
-            self._ray.init(
-                **({"address": self._address} if self._address else here),
-                log_to_driver=False,
-                logging_level="ERROR",
-                runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}},
-            )
+            own_path = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}}
+            here = {
+                "address": "local",
+                "num_cpus": self.workers,
+                "include_dashboard": False,
+                "runtime_env": own_path,
+            }
+            there = {"address": self._address}
+            self._ray.init(**(there if self._address else here), log_to_driver=False, logging_level="ERROR")
             self._connected = True
         if self._all:
             self.workers = int(self._ray.cluster_resources().get("CPU", 1))
@@ -168,6 +184,18 @@ def runner_of(workers: int | None = None, runner: str = "local", address: str | 
     if address:
         raise HeadError("an address is that of a Ray cluster: it goes with the runner ray.")
     return ThreadRunner(workers) if workers in (None, 1) else ProcessRunner(workers)
+
+
+def _leave_interrupts_to_the_first(parent: int) -> None:
+    """Ctrl-C is for the process that started this one, with which it ends, however that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _alone(work: Work[Common, Task, Made], common: Common, task: Task) -> Made:
