@@ -1,7 +1,7 @@
-"""The index of a large space, kept in the store's cache so that opening it again needs no part to be opened.
+"""The index of a large space, kept in the store's cache so that opening it again opens only the parts that are new.
 
-It is named after the part files that it was made of, which are named after their contents; so it is either
-exactly right or not used.
+It is named after the part files that it was made of, which are named after their contents; so what it says of a file
+is exactly right. Of other files it says nothing: they are opened.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from store.columns import HASH_BYTES
+from store.columns import HASH_BYTES, Hashes
 from store.commit import commit_file, file_checksum
 from store.errors import StoreError, StoreWriteError
 from store.files import read_committed
@@ -26,18 +27,51 @@ from store.part import PartFile
 _NAME = re.compile(r"(?P<of>[0-9a-f]{32})-(?P<checksum>[0-9a-f]{32})\.h5")
 
 
-def load_index(directory: Path, files: Sequence[Path]) -> tuple[list[PartFile], RowIndex] | None:
-    """The current parts of a space and their index, if the cache has them for exactly these files."""
+@dataclass(frozen=True)
+class KnownParts:
+    """What an index says of part files.
+
+    rows: name, (first row, part) of each part that was current. superseded: by each file that was there, the files
+    that it replaces. index: of all rows, in the order of `rows`.
+    """
+
+    rows: Mapping[str, tuple[int, PartFile]] = field(default_factory=dict)
+    superseded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    index: RowIndex | None = None
+
+    def columns(self, name: str) -> tuple[Hashes, NDArray[np.int16]]:
+        """(n, 16) and (n,), the hash and the view of each row of a part."""
+        first, part = self.rows[name]
+        if self.index is None:
+            raise KeyError(name)
+        return self.index.hashes[first : first + part.rows], self.index.views[first : first + part.rows]
+
+
+def load_index(directory: Path, files: Sequence[Path]) -> KnownParts:
+    """What the cache knows of these files: of all of them, if it has an index of exactly these; else the newest."""
     of = _name_of(files)
-    for path in sorted(_cache(directory).glob(f"{of}-*.h5")):
+    kept = [path for path in _cache(directory).glob("*.h5") if _NAME.fullmatch(path.name)]
+    with suppress(OSError):
+        kept.sort(key=lambda path: (path.name.startswith(of), path.stat().st_mtime), reverse=True)
+    for path in kept[:2]:
         with suppress(StoreError, OSError, ValueError, TypeError, LookupError):
-            return _read(path, {file.name: file for file in files})
-    return None
+            return _read(path, {file.name: file for file in files}, directory)
+    return KnownParts()
 
 
-def save_index(directory: Path, files: Sequence[Path], parts: Sequence[PartFile], index: RowIndex) -> None:
-    """Keeps an index; a store that cannot be written does without."""
-    about = {"names": [part.path.name for part in parts], "dim": parts[0].dim}
+def save_index(
+    directory: Path,
+    files: Sequence[Path],
+    parts: Sequence[PartFile],
+    superseded: Mapping[str, Sequence[str]],
+    index: RowIndex,
+) -> None:
+    """Keeps an index; a store that cannot be written does without. superseded: as in KnownParts, of all `files`."""
+    about = {
+        "names": [part.path.name for part in parts],
+        "dim": parts[0].dim,
+        "superseded": {file.name: list(superseded[file.name]) for file in files},
+    }
     datasets: dict[str, NDArray[Any]] = {
         "hash": index.hashes,
         "view": index.views,
@@ -48,12 +82,13 @@ def save_index(directory: Path, files: Sequence[Path], parts: Sequence[PartFile]
     }
     earlier = list(_cache(directory).glob("*.h5"))
     with suppress(StoreWriteError, OSError):
-        commit_file(_cache(directory), _name_of(files), ".h5", build_image(datasets, about))
+        written = commit_file(_cache(directory), _name_of(files), ".h5", build_image(datasets, about))
         for path in earlier:
-            path.unlink(missing_ok=True)
+            if path != written:
+                path.unlink(missing_ok=True)
 
 
-def _read(path: Path, files: Mapping[str, Path]) -> tuple[list[PartFile], RowIndex]:
+def _read(path: Path, files: Mapping[str, Path], directory: Path) -> KnownParts:
     with open_image(read_committed(path, _NAME, "Delete it."), path) as file:
         about = read_about(file)
         columns = {
@@ -68,14 +103,16 @@ def _read(path: Path, files: Mapping[str, Path]) -> tuple[list[PartFile], RowInd
         raise ValueError(f"{path} has columns of different lengths")
     if any((column < 0).any() for column in columns.values()) or (columns["order"] >= len(hashes)).any():
         raise ValueError(f"{path} has rows that are not there")
+    superseded = {str(name): tuple(map(str, names)) for name, names in about["superseded"].items()}
     numbers = zip(
         columns["rows"].tolist(), columns["itemsize"].tolist(), columns["vectors_at"].tolist(), strict=True
     )
-    parts = [
-        PartFile(files[name], rows, int(about["dim"]), np.dtype(f"f{itemsize}"), at)
-        for name, (rows, itemsize, at) in zip(about["names"], numbers, strict=True)
-    ]
-    return parts, RowIndex(hashes, views, columns["order"])
+    rows, first = {}, 0
+    for name, (count, itemsize, at) in zip(about["names"], numbers, strict=True):
+        place = files.get(name, directory / name)
+        rows[name] = (first, PartFile(place, count, int(about["dim"]), np.dtype(f"f{itemsize}"), at))
+        first += count
+    return KnownParts(rows, superseded, RowIndex(hashes, views, columns["order"]))
 
 
 def _cache(directory: Path) -> Path:
