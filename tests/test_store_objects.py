@@ -348,11 +348,23 @@ def test_a_path_on_an_object_store_never_touches_the_disk(memory: MemoryFileSyst
     [
         ("nothing://bucket/a.embank", "URL of an unknown kind"),
         ("https://example.invalid/a.embank", "web server"),
-        ("gs://bucket/a.embank", "its package is missing"),
     ],
 )
 def test_a_url_that_cannot_be_opened_is_said(url: str, says: str) -> None:
     with pytest.raises(StoreError, match=says):
+        FeatureStore(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [("s3://b/a.embank", r"pip install 'embank\[s3\]'"), ("gs://b/a.embank", "Please install gcsfs")],
+)
+def test_a_missing_package_is_named(url: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any, **__: Any) -> None:
+        raise ImportError("Please install gcsfs to access Google Storage")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", missing)
+    with pytest.raises(StoreError, match=f"its package is missing.*{says}"):
         FeatureStore(url)
 
 
