@@ -8,7 +8,6 @@ at any time.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,7 +22,7 @@ from classifiers.factorization import Factorization, VectorRows, factorize
 from classifiers.gram import Gram
 from store import FeatureStore, StoreError
 from store.commit import commit_file, file_checksum
-from store.files import read_file
+from store.files import mark_used, read_file
 
 _VERSION = 1
 _LARGEST = 2 << 30  # bytes of all factorizations of a store
@@ -59,7 +58,7 @@ class FactorCache:
         for path in self.directory.glob(f"{name}-*.factors"):
             with suppress(StoreError, OSError, ValueError, TypeError, LookupError):
                 factor = _read(path, X)
-                os.utime(path)  # the least recently used go first
+                mark_used(path)  # the least recently used go first
                 self._last = (name, factor)
                 return factor
         return None

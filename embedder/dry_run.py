@@ -27,6 +27,7 @@ from embedder.sources import Entry, open_source, read_entry, sample_entries
 from embedder.weights import known_recipe
 from store import FeatureStore
 from store.folders import folder_and_split
+from store.object_path import store_path
 
 _HEADERS = 200
 _DECODED = 16
@@ -122,7 +123,7 @@ def dry_run(
     known = [known_recipe(recipe) for recipe in recipes]
     listed = open_source(source, name, may_download=False)
     entries = settings.chosen(listed.entries)
-    bank = _open_store(Path(store))
+    bank = _open_store(store_path(store))
     nothing = np.zeros((len(entries), len(recipes)), bool)
     banked = Seen(bank, listed.name).banked(entries, known) if bank else nothing
     todo = [entries[row] for row in np.flatnonzero(~banked.all(axis=1))]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from embank.console import say
+from store.object_path import store_path
 
 if TYPE_CHECKING:
     from classifiers import Scheme
@@ -29,7 +30,12 @@ def picture_option(text: str) -> Any:  # noqa: ANN401 (as typer.Option)
     return typer.Option(help=text, callback=check)
 
 
-STORE = typer.Argument(help="The store.")
+def store_argument(text: str) -> Any:  # noqa: ANN401 (as typer.Argument)
+    """An argument for a store: a directory, or a URL on an object store."""
+    return typer.Argument(help=text, parser=store_path, metavar="STORE")
+
+
+STORE = store_argument("The store, NAME.embank, or its URL, s3://BUCKET/NAME.embank.")
 SPACE = typer.Option(help="A backbone or a space id; needed if there are several.")
 CURVES = picture_option("Draw the learning curves, CURVES.png.")
 JSON = typer.Option("--json", help="Print one JSON document.")

@@ -9,7 +9,7 @@ import typer
 
 from embank.console import counted, print_json, print_table, progress, say
 from embank.engines import warn_of_random_weights
-from embank.options import ENGINE, JSON, WORKERS
+from embank.options import ENGINE, JSON, WORKERS, store_argument
 
 if TYPE_CHECKING:
     from embedder import EmbedReport
@@ -35,7 +35,7 @@ def _embed(
             ".xz); the URL of one of these (https://, s3://, gs://, …); or tfds:NAME[:SPLIT]."
         ),
     ],
-    store: Annotated[Path, typer.Argument(help="The store, NAME.embank; made if it is absent.")],
+    store: Annotated[Path, store_argument("The store, NAME.embank; made if it is absent.")],
     backbone: Annotated[list[str], typer.Option(help="A name of `embank backbones`; may repeat.")],
     weights: Annotated[
         list[str] | None,
