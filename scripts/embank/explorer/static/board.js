@@ -4,8 +4,10 @@ import { askMerge, askSplit } from "./questions.js";
 import { Column } from "./column.js";
 import { counted, h, one } from "./dom.js";
 import { dragging } from "./drag.js";
-import { lift, say } from "./lift.js";
+import { passOn } from "./hues.js";
+import { lift } from "./lift.js";
 import { openMenu } from "./menu.js";
+import { toast } from "./toast.js";
 import * as server from "./api.js";
 
 /** @typedef {import("./api.js").State} State */
@@ -31,7 +33,7 @@ export class Board {
     dragging(this.place, {
       carried: (start, pointer) => this.carried(start, pointer),
       say: (carried, code) => this.says(carried, code),
-      drop: (carried, code) => void this.drop(carried, code),
+      drop: (carried, code) => void this.let(carried, code),
     });
   }
 
@@ -47,7 +49,7 @@ export class Board {
       column.update(each);
       return column;
     });
-    for (const gone of old.values()) { this.sight.unobserve(gone.root); gone.root.remove(); }
+    for (const gone of old.values()) { this.sight.unobserve(gone.root); gone.grid.close(); gone.root.remove(); }
     this.arrange(state);
     if (this.revision !== state.revision) {
       this.revision = state.revision;
@@ -123,14 +125,14 @@ export class Board {
         next.root.scrollIntoView({ block: "nearest", inline: "nearest" });
         this.control(next, control).focus();
       },
-      rename: (each, name) => this.edit(() => server.rename(each.code, name)),
+      rename: (each, name) => { passOn(each.name, name); return this.edit(() => server.rename(each.code, name)); },
       active: column => this.activate(column),
       menu: (column, button) => openMenu(button, [
         { name: "Show its images", act: () => this.showClass(column.state) },
         { name: "Rename", key: "F2", act: () => column.edit() },
         { name: "Merge into …", key: "M", disabled: this.columns.length < 2, act: () => askMerge(column.state, this.columns.map(each => each.state), code => this.merge(column.state.code, code)) },
         { name: "Split …", act: () => askSplit(column.state, this.state?.columns ?? [], how => this.edit(() => server.split(column.state.code, how))) },
-        { name: "Drop", act: () => void this.edit(() => server.drop(column.state.code)) },
+        { name: "Drop", act: () => void this.drop(column.state) },
       ]),
     };
   }
@@ -141,8 +143,16 @@ export class Board {
   /** @param {number} from @param {number} onto */
   async merge(from, onto) {
     const moved = this.named(from), name = this.named(onto), state = await this.edit(() => server.merge([from, onto], name));
-    if (state) say(`${moved} merged into ${name}.`);
+    if (state) this.told(`${moved} is merged into ${name}.`);
   }
+
+  /** @param {import("./api.js").ClassState} one */
+  async drop(one) {
+    if (await this.edit(() => server.drop(one.code))) this.told(`${one.name} is dropped.`);
+  }
+
+  /** What was done, with the way back. @param {string} text */
+  told(text) { toast(text, { action: { name: "Undo", act: () => void this.edit(server.undo) } }); }
 
   /** @param {Element} start @param {string} pointer @returns {import("./drag.js").Carried | null} */
   carried(start, pointer) {
@@ -164,7 +174,7 @@ export class Board {
   }
 
   /** @param {import("./drag.js").Carried} carried @param {number} code */
-  async drop(carried, code) {
+  async let(carried, code) {
     if (carried.kind === "class") return this.merge(carried.code, code);
     return this.edit(() => server.relabel(carried.ids, this.named(code)));
   }

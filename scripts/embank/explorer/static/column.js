@@ -1,8 +1,8 @@
 // A class on the board: its name, its figures, its images.
 // @ts-check
 import { Grid } from "./grid.js";
-import { counted, h, percent, svg } from "./dom.js";
-import { photo } from "./photo.js";
+import { counted, h, percent } from "./dom.js";
+import { hueOf, mark } from "./hues.js";
 
 /**
  * @typedef {import("./api.js").ClassState} ClassState
@@ -18,15 +18,14 @@ export class Column {
     this.acts = acts;
     this.state = state;
     this.shown = -1; // the revision that its images are of
-    this.swatch = svg("svg", { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("rect", { width: 10, height: 10, rx: 3 }));
     this.name = h("span");
     this.grip = h("button.plain.grip", { type: "button", "data-control": "grip", title: "Drag onto another class to merge. By keyboard: Space, arrows, Enter", on: { click: (/** @type {MouseEvent} */ event) => event.detail === 0 && acts.lift(this) } }, "⠿");
-    this.title = h("button.plain.title", { type: "button", "data-control": "title", on: { click: () => this.edit() } }, this.swatch, this.name);
+    this.title = h("button.plain.title", { type: "button", "data-control": "title", on: { click: () => this.edit() } }, this.name);
     this.more = h("button.plain.more", { type: "button", "data-control": "more", "aria-haspopup": "menu", "aria-expanded": "false", on: { click: () => acts.menu(this, this.more) } }, "⋯");
     this.count = h("span");
     this.recall = h("span");
     this.top = h("div.top", { on: { keydown: (/** @type {KeyboardEvent} */ event) => this.key(event) } }, this.grip, this.title, this.more, h("div.facts", {}, this.count, this.recall));
-    this.grid = new Grid({ label: state.name, width: WIDTH, extra: 0, card: picture => [photo(picture)] }, selection);
+    this.grid = new Grid({ label: state.name, width: WIDTH, extra: 0, card: (picture, grid) => [grid.photo(picture)] }, selection);
     this.root = h("section.column", { on: { focusin: () => acts.active(this) } }, this.top, this.grid.root);
     this.update(state);
   }
@@ -37,8 +36,8 @@ export class Column {
     const { name, count, recall } = state;
     this.root.dataset.code = String(state.code);
     this.root.setAttribute("aria-label", `${name}, ${counted(count, "image")}`);
-    this.swatch.setAttribute("class", `swatch o${state.code % 8}`);
     this.name.textContent = name;
+    this.title.replaceChildren(mark(hueOf(name)), this.name);
     this.title.title = `${name}: click to rename (F2)`;
     this.title.setAttribute("aria-label", `Rename ${name}`);
     this.grip.setAttribute("aria-label", `Move ${name} onto another class`);

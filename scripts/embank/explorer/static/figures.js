@@ -103,10 +103,10 @@ function headline(state) {
 
 /** @param {State["previous"]} previous */
 function change(previous) {
-  if (!previous) return h("p.change.quiet", {}, "No earlier scheme to compare with yet.");
+  if (!previous) return h("p.change.quiet.small", {}, "Edit the scheme, and the difference to this one shows here.", h("span.small", {}));
   const { difference, low, high } = previous, sure = low > 0 || high < 0;
   return h("p.change", {}, h(`span${sure ? difference > 0 ? ".up" : ".down" : ""}`, {}, `${points(difference)} points`),
-    h("span.quiet.small", {}, ` (${points(low)} to ${points(high)}) from before${sure ? "" : ": no clear difference"}`));
+    h("span.quiet.small", {}, `${sure ? "from before" : "no clear difference from before"} (95 %: ${points(low)} to ${points(high)})`));
 }
 
 /** @param {number} value @param {number} low @param {number} high @param {number | null} before @param {number} floor */

@@ -1,6 +1,7 @@
 // A grid of images of which only those in view exist: ten thousand scroll like ten. One stop of the Tab key; arrows move in it.
 // @ts-check
 import { h } from "./dom.js";
+import { photo } from "./photo.js";
 
 /**
  * @typedef {import("./lists.js").ImageList} ImageList
@@ -24,6 +25,8 @@ export class Grid {
     this.anchor = 0;
     /** @type {Map<number, HTMLElement>} */
     this.cards = new Map();
+    /** @type {Map<number, HTMLElement>} */
+    this.photos = new Map(); // of the list before: an edit makes no thumbnail blink
     /** @type {ImageList | null} */
     this.list = null;
     this.sheet = h("div.sheet", { role: "presentation" });
@@ -39,7 +42,21 @@ export class Grid {
     }, this.sheet, this.nothing);
     this.watch = new ResizeObserver(() => this.draw());
     this.watch.observe(this.root);
-    selection.addEventListener("change", () => this.mark());
+    this.marking = () => this.mark();
+    selection.addEventListener("change", this.marking);
+  }
+
+  /** Lets go of what would keep it in memory. */
+  close() {
+    this.watch.disconnect();
+    this.selection.removeEventListener("change", this.marking);
+  }
+
+  /** The thumbnail of an image, the same element as before where there was one. @param {Picture} picture */
+  photo(picture) {
+    const kept = this.photos.get(picture.id);
+    this.photos.delete(picture.id);
+    return kept ?? photo(picture);
   }
 
   /** Shows another list, from its start (or, keep: where it stood). @param {ImageList} list @param {{keep?: boolean, empty?: import("./dom.js").Child}} [how] */
@@ -48,7 +65,12 @@ export class Grid {
     list.onPage = () => this.list === list && this.draw();
     if (!keep) { this.root.scrollTop = 0; this.active = this.anchor = 0; }
     this.active = Math.max(0, Math.min(this.active, list.total - 1));
-    for (const card of this.cards.values()) card.remove();
+    this.photos.clear();
+    for (const card of this.cards.values()) {
+      const box = card.querySelector(".photo");
+      if (keep && card.dataset.id && box instanceof HTMLElement) this.photos.set(Number(card.dataset.id), box);
+      card.remove();
+    }
     this.cards.clear();
     this.nothing.hidden = list.total > 0;
     this.nothing.replaceChildren(...(list.total ? [] : [empty instanceof Node ? empty : String(empty)]));

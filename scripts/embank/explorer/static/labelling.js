@@ -2,7 +2,7 @@
 // @ts-check
 import * as server from "./api.js";
 import { curve } from "./curve.js";
-import { counted, h, one, typing } from "./dom.js";
+import { h, one, typing } from "./dom.js";
 import { photo } from "./photo.js";
 import { KEYS } from "./relabel.js";
 import { onView, shownView } from "./tabs.js";
@@ -35,7 +35,7 @@ export class Labelling {
     one("#label").append(
       h("div.asking", {},
         h("div", {}, this.asked, this.next),
-        h("div", {}, h("h2", {}, "Which class is it?"), this.why, this.answers, this.add,
+        h("div.side", {}, h("h2", {}, "Which class is it?"), this.why, this.answers, this.add,
           h("div.row", {}, h("button.plain", { type: "button", on: { click: () => this.skip() } }, "Skip ", h("kbd", {}, "0")),
             h("label.inline", {}, h("span.quiet", {}, "Propose "), this.only)),
           h("h2", {}, "What the labels bring"), this.grown)));

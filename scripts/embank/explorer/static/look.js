@@ -3,7 +3,6 @@
 import * as server from "./api.js";
 import { counted, h, one } from "./dom.js";
 import { Grid } from "./grid.js";
-import { photo } from "./photo.js";
 import { showView, shownView, onView } from "./tabs.js";
 
 /**
@@ -33,7 +32,7 @@ export class Look {
     this.field = h("input", { type: "search", name: "where", placeholder: "Filter: width >= 400 and split == 'train'", "aria-label": "Filter by an expression", spellcheck: "false", autocomplete: "off", "aria-describedby": "find-said" });
     this.file = h("input", { type: "file", accept: "image/*", hidden: true, on: { change: () => { const [file] = this.file.files; if (file) void this.likeFile(file); this.file.value = ""; } } });
     this.chips = KINDS.map(({ name, wanted }) => h("button", { type: "button", "aria-pressed": "false", on: { click: () => void this.open(wanted) } }, h("span", {}, name)));
-    this.grid = new Grid({ label: "Images", width: 148, extra: 54, card: picture => this.card(picture), empty: "No images here." }, selection);
+    this.grid = new Grid({ label: "Images", width: 148, extra: 54, card: (picture, grid) => this.card(picture, grid), empty: "No images here." }, selection);
     one("#look").append(
       h("div", {},
         h("div.strip", {},
@@ -46,12 +45,12 @@ export class Look {
     this.taking();
   }
 
-  /** @param {import("./api.js").Picture} picture */
-  card(picture) {
+  /** @param {import("./api.js").Picture} picture @param {Grid} grid */
+  card(picture, grid) {
     const { label, predicted, confidence, note } = picture;
     const guess = predicted === null || predicted === undefined ? null
       : h(`span.${label === predicted ? "right" : "wrong"}`, { title: `Taken for ${predicted}` }, label === predicted ? "✓ " : "→ ", predicted, confidence === null || confidence === undefined ? "" : ` ${Math.round(confidence * 100)} %`);
-    return [photo(picture),
+    return [grid.photo(picture),
       h("button.similar", { type: "button", tabindex: -1, title: "Images like this one (S)", on: { click: () => void this.like(picture.id, picture.key) } }, "Similar"),
       h("div.caption", {}, h("b", { title: label ?? "" }, label ?? "no label"), guess, h("span.quiet", { title: picture.key }, note ?? picture.key.split("/").at(-1)))];
   }

@@ -16,6 +16,8 @@ import { tried } from "./toast.js";
 
 /** @typedef {import("./api.js").State} State */
 
+const PATIENCE = 300; // milliseconds after which an edit shows that it runs
+
 /** @type {State | undefined} */
 let state;
 let running = Promise.resolve(/** @type {State | undefined} */ (undefined));
@@ -35,7 +37,15 @@ watchTheme(() => map.map.draw());
 
 /** Edits go to the server one after the other; what it answers is shown everywhere. @param {() => Promise<State>} act @returns {Promise<State | undefined>} */
 function edit(act) {
-  return running = running.then(() => tried(async () => show(await act())));
+  return running = running.then(async () => {
+    const busy = setTimeout(() => document.body.classList.add("working"), PATIENCE);
+    try {
+      return await tried(async () => show(await act()));
+    } finally {
+      clearTimeout(busy);
+      document.body.classList.remove("working");
+    }
+  });
 }
 
 /** @param {State} next @returns {State} */

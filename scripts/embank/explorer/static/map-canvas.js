@@ -1,20 +1,15 @@
 // All images as points, those alike close together: drag a loop round some to select them; arrows go from point to point.
 // @ts-check
 import { h } from "./dom.js";
+import { colourOf, SHAPES } from "./hues.js";
 import { colours } from "./theme.js";
 
 /** @typedef {{ids: number[], x: number[], y: number[]}} Places  x and y are 0 to 1, from the left and from below */
 
 const EDGE = 14, NEAR = 14, SLIP = 6; // pixels; a drag no longer than SLIP is a click
-export const HUES = ["--c0", "--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7"];
+const HUES = ["--c0", "--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7"];
 
-/** Circle, square, diamond, triangle: eight colours tell no more than eight classes apart. @type {((pen: CanvasRenderingContext2D, r: number) => void)[]} */
-export const SHAPES = [
-  (pen, r) => pen.arc(0, 0, r, 0, 7),
-  (pen, r) => pen.rect(-r * .88, -r * .88, r * 1.76, r * 1.76),
-  (pen, r) => { pen.moveTo(0, -r * 1.25); pen.lineTo(r * 1.25, 0); pen.lineTo(0, r * 1.25); pen.lineTo(-r * 1.25, 0); pen.closePath(); },
-  (pen, r) => { pen.moveTo(0, -r * 1.2); pen.lineTo(r * 1.15, r * .85); pen.lineTo(-r * 1.15, r * .85); pen.closePath(); },
-];
+const paths = SHAPES.map(shape => new Path2D(shape));
 
 export class MapCanvas {
   /** @param {{selection: import("./selection.js").Selection, hover: (id: number | null, x: number, y: number) => void, lassoed: (count: number) => void}} acts */
@@ -26,6 +21,8 @@ export class MapCanvas {
     this.places = { ids: [], x: [], y: [] };
     /** @type {Int32Array | number[]} */
     this.codes = [];
+    /** @type {number[]} */
+    this.hues = []; // of each code
     /** @type {Set<number>} */
     this.shut = new Set();
     /** @type {[number, number][]} */
@@ -79,12 +76,12 @@ export class MapCanvas {
     for (const selected of [false, true]) for (let i = 0; i < n; i++) {
       if (!this.seen(i) || this.selection.has(this.places.ids[i]) !== selected) continue;
       const code = this.codes[i], [x, y] = this.place(i);
-      pen.setTransform(ratio, 0, 0, ratio, x * ratio, y * ratio);
+      const hue = code < 0 ? code : this.hues[code] ?? code, scale = ratio * radius / 4 * (code < 0 ? .7 : 1);
+      pen.setTransform(scale, 0, 0, scale, x * ratio - 5 * scale, y * ratio - 5 * scale);
       pen.globalAlpha = selected ? 1 : .75;
-      pen.fillStyle = code < 0 ? quiet : hues[code % 8];
-      pen.beginPath();
-      SHAPES[code < 0 ? 0 : Math.floor(code / 8) % 4](pen, code < 0 ? radius * .7 : radius);
-      pen.fill();
+      pen.fillStyle = code < 0 ? quiet : hues[colourOf(hue)];
+      pen.fill(paths[hue < 0 ? 0 : Math.floor(hue / HUES.length) % paths.length]);
+      pen.setTransform(ratio, 0, 0, ratio, x * ratio, y * ratio);
       if (selected || i === this.current) {
         pen.globalAlpha = 1;
         pen.strokeStyle = ink;

@@ -1,7 +1,8 @@
 // The map's view: what its colours mean, by what images are coloured, and the image beneath the pointer.
 // @ts-check
 import * as server from "./api.js";
-import { counted, h, one, svg } from "./dom.js";
+import { counted, h, one } from "./dom.js";
+import { hueOf, mark, NO_CLASS } from "./hues.js";
 import { say } from "./lift.js";
 import { MapCanvas } from "./map-canvas.js";
 import { photo } from "./photo.js";
@@ -38,6 +39,7 @@ export class MapView {
       }
       const codes = await server.codes(this.by.value);
       if (revision !== this.revision) return;
+      this.map.hues = state.classes.map(each => hueOf(each.name));
       this.map.codes = codes;
       this.legend(state);
       this.map.draw();
@@ -49,14 +51,14 @@ export class MapView {
 
   /** @param {import("./api.js").State} state */
   legend(state) {
-    const classes = [...state.classes.map(({ code, name }) => ({ code, name })), { code: -1, name: "no class" }];
+    const classes = [...state.classes.map(({ code, name }) => ({ code, name })), { code: NO_CLASS, name: "no class" }];
     this.chips.replaceChildren(...classes.map(({ code, name }) => {
       const chip = h("button", { type: "button", "aria-pressed": String(!this.map.shut.has(code)), class: this.map.shut.has(code) ? "off" : "", on: { click: () => {
         if (!this.map.shut.delete(code)) this.map.shut.add(code);
         chip.setAttribute("aria-pressed", String(!this.map.shut.has(code)));
         chip.classList.toggle("off", this.map.shut.has(code));
         this.map.draw();
-      } } }, mark(code), h("span", {}, name));
+      } } }, mark(code === NO_CLASS ? NO_CLASS : hueOf(name)), h("span", {}, name));
       return chip;
     }));
   }
@@ -75,11 +77,4 @@ export class MapView {
     this.tip.style.top = `${Math.max(4, Math.min(y - own.height / 2, box.height - own.height - 4))}px`;
     if (document.activeElement === this.map.root) say(`${picture.key}, ${picture.label ?? "no label"}`);
   }
-}
-
-const FORMS = ["M5 1a4 4 0 1 0 0 8 4 4 0 0 0 0-8z", "M1.5 1.5h7v7h-7z", "M5 0l5 5-5 5-5-5z", "M5 1l4.5 7.5h-9z"];
-
-/** A class's mark on the map. @param {number} code */
-export function mark(code) {
-  return svg("svg", { class: `swatch o${code < 0 ? 6 : code % 8}`, viewBox: "0 0 10 10", "aria-hidden": "true" }, svg("path", { d: FORMS[code < 0 ? 0 : Math.floor(code / 8) % 4] }));
 }

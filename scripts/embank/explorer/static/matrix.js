@@ -17,9 +17,9 @@ export function matrix({ names, counts }, open, { large = false } = {}) {
   const rows = counts.map((row, truth) => {
     const all = row.reduce((sum, n) => sum + n, 0) || 1;
     return h("tr", {}, h("th", { scope: "row", title: names[truth] }, names[truth]), ...row.map((n, guess) => h("td", {}, h(
-      `button.${truth === guess ? "hit" : "miss"}.s${n ? Math.max(1, Math.round(n / all * 10)) : 0}`,
-      { type: "button", tabindex: -1, "data-row": truth, "data-column": guess, disabled: false, title: told(names, truth, guess, n, n / all), "aria-label": told(names, truth, guess, n, n / all) },
-      n ? n.toLocaleString("en") : ""))));
+      `button.${truth === guess ? "hit" : "miss"}.s${n ? Math.max(1, Math.round(Math.sqrt(n / all) * 10)) : 0}`,
+      { type: "button", tabindex: -1, "data-row": truth, "data-column": guess, title: told(names, truth, guess, n, n / all), "aria-label": told(names, truth, guess, n, n / all) },
+      n && roomy ? n.toLocaleString("en") : ""))));
   });
   const table = h(`table.matrix${roomy ? ".roomy" : ".plain"}`, { role: "grid", "aria-label": "Confusion matrix: rows are labels, columns are predictions" },
     h("thead", {}, h("tr", {}, h("td", {}), ...names.map(name => h("th", { scope: "col", title: name }, h("span", {}, name))))),

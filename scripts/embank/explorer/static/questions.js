@@ -8,7 +8,7 @@ import { counted, h } from "./dom.js";
 
 /** A choice among some that says more about each. @param {string} name @param {{value: string, title: string, more?: import("./dom.js").Child}[]} choices */
 function choices(name, choices) {
-  return choices.map(({ value, title, more }, i) => h("label.choice", {}, h("input", { type: "radio", name, value, checked: i === 0 }), h("span", {}, title), more));
+  return choices.map(({ value, title, more }, i) => h("label.choice", { on: { focusin: (/** @type {Event} */ event) => { if (event.currentTarget instanceof HTMLElement) /** @type {HTMLInputElement} */ (event.currentTarget.firstElementChild).checked = true; } } }, h("input", { type: "radio", name, value, checked: i === 0 }), h("span", {}, title), more));
 }
 
 /** @param {string} name @param {string[]} values @param {string} label */

@@ -22,10 +22,11 @@ export class Relabel {
     this.names = [];
     this.count = h("b", { "aria-live": "polite" });
     this.legend = h("div.legend", { role: "group", "aria-label": "Give the class" });
-    this.more = h("button", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", on: { click: () => this.menu() } }, "Other class ▾");
+    this.more = h("button", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", on: { click: () => this.menu() } }, "Other ▾");
     this.similar = h("button", { type: "button", on: { click: () => this.likeIt() } }, "Similar ", h("kbd", {}, "S"));
     this.clear = h("button.plain", { type: "button", on: { click: () => selection.clear() } }, "Clear ", h("kbd", {}, "Esc"));
-    one("#relabel").append(this.count, this.legend, h("div.row", {}, this.more, this.similar, this.clear));
+    this.tools = h("div.row", {}, this.more, this.similar, this.clear);
+    one("#relabel").append(this.count, this.legend, this.tools);
     selection.addEventListener("change", () => this.draw());
     addEventListener("keydown", event => this.key(event));
     this.draw();
@@ -41,8 +42,8 @@ export class Relabel {
   draw() {
     const n = this.selection.size;
     this.count.textContent = n ? `${counted(n, "image")} selected` : "Nothing selected";
-    for (const each of [this.more, this.similar, this.clear]) each.disabled = !n;
-    this.similar.disabled = n !== 1;
+    this.tools.hidden = !n;
+    this.similar.hidden = n !== 1;
     for (const each of this.legend.children) /** @type {HTMLButtonElement} */ (each).disabled = !n;
   }
 
