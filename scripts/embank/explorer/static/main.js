@@ -52,7 +52,8 @@ function edit(act) {
 function show(next) {
   state = next;
   one("#store").textContent = next.store;
-  one("#about").textContent = `${counted(next.images, "image")} · ${next.space}`;
+  const labelled = [...next.classes, ...next.dropped].reduce((sum, each) => sum + each.count, 0);
+  one("#about").textContent = `${labelled < next.images ? `${labelled.toLocaleString("en")} of ${counted(next.images, "image")} labelled` : counted(next.images, "image")} · ${next.space}`;
   one("#scheme").textContent = next.scheme;
   document.title = `${next.scheme} · ${next.store} · embank explore`;
   for (const [id, what] of /** @type {const} */ ([["undo", next.undo], ["redo", next.redo]])) {
