@@ -35,7 +35,7 @@ export class Figures {
     this.slow = undefined;
     this.floors();
     this.parts.recalls.replaceChildren(recalls(state.classes));
-    this.large.hidden = figures.confusion.names.length > 60;
+    this.large.hidden = !figures.confusion.counts;
     this.parts.matrix.replaceChildren(matrix(figures.confusion, (truth, guess) => this.open(truth, guess)));
     void this.later(state.revision);
   }

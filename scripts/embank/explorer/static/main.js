@@ -22,6 +22,7 @@ const PATIENCE = 300; // milliseconds after which an edit shows that it runs
 let state;
 let running = Promise.resolve(/** @type {State | undefined} */ (undefined));
 
+if (location.search) history.replaceState(null, "", location.pathname); // the token is in a cookie by now: it need not be read over a shoulder
 const selection = new Selection();
 startTabs();
 const look = new Look(selection);
