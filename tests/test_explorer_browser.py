@@ -344,6 +344,22 @@ def test_filters_find_and_say_what_is_wrong(page: Any) -> None:
     assert page.locator("#look .card").count() == 0
 
 
+def test_a_list_stays_that_of_its_class_when_others_merge(page: Any) -> None:
+    page.get_by_role("button", name="More for dog").click()
+    page.get_by_role("menuitem", name="Show its images").click()
+    sync_api.expect(page.locator("#look .strip.under")).to_contain_text(f"{EACH} images")
+    page.get_by_role("tab", name="Classes").click()
+    page.get_by_role("button", name="Move ant onto another class").focus()
+    for key in ("m", "Enter"):
+        page.keyboard.press(key)
+    classes_become(page, ["bee", "cat", "dog"])
+    page.get_by_role("tab", name="Images").click()
+    sync_api.expect(page.locator("#look .strip.under")).to_contain_text(f"{EACH} images")
+    assert page.locator("#look h2").inner_text() == "dog"
+    shown = page.locator("#look .card[data-id] .caption b").all_inner_texts()
+    assert shown and set(shown) == {"dog"}
+
+
 def test_images_like_one(page: Any) -> None:
     page.get_by_role("tab", name="Images").click()
     page.locator("#look .card[data-id]").first.wait_for()
