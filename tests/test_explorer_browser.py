@@ -117,9 +117,16 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("explored")
+    return banked(photos(folder / "photos"), folder / "photos.embank")
+
+
 @pytest.fixture
-def bank(tmp_path: Path) -> Path:
-    return banked(photos(tmp_path / "photos"), tmp_path / "photos.embank")
+def bank(template: Path, tmp_path: Path) -> Path:
+    """A store of its own for each test, of the same photos."""
+    return Path(shutil.copytree(template, tmp_path / "photos.embank"))
 
 
 @pytest.fixture
@@ -290,8 +297,7 @@ def test_what_is_saved_is_what_compare_reads_and_comes_back(bank: Path, browser:
         path, command = page.get_by_role("dialog").locator("pre").all_inner_texts()
         assert "embank compare" in command
         page.close()
-    (scheme,) = [each for each in load_schemes(path) if each.name == "insects"]
-    labels = scheme.labels(FeatureStore(bank).images())
+    labels = load_schemes(path)["insects"].labels(FeatureStore(bank).images())
     assert sorted(labels.classes) == ["bee", "cat", "dog"]
     assert np.bincount(labels.codes).tolist() == [2 * EACH, EACH, EACH]
     with explorer(bank, "--schemes", path, "--scheme", "insects") as address:

@@ -82,6 +82,8 @@ export const growth = async at => (await get("growth", { revision: at })).curve;
 
 /** @param {number} id */
 export const thumbnail = id => `thumb/${id}`;
+/** @param {number} id */
+export const large = id => `large/${id}`;
 export const none = () => ImageList.of([]);
 
 /** A list of images: its first page is there when it comes. @param {Query} query @returns {Promise<ImageList>} */

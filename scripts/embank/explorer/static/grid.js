@@ -1,7 +1,7 @@
 // A grid of images of which only those in view exist: ten thousand scroll like ten. One stop of the Tab key; arrows move in it.
 // @ts-check
 import { h } from "./dom.js";
-import { photo } from "./photo.js";
+import { photo, showImage } from "./photo.js";
 
 /**
  * @typedef {import("./lists.js").ImageList} ImageList
@@ -37,6 +37,7 @@ export class Grid {
         scroll: () => this.draw(),
         keydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
         click: (/** @type {MouseEvent} */ event) => this.click(event),
+        dblclick: () => { if (this.picture) showImage(this.picture); },
         focus: () => { selection.grid = this; this.mark(); },
       },
     }, this.sheet, this.nothing);
@@ -155,6 +156,8 @@ export class Grid {
     } else if (event.key === " ") {
       this.anchor = this.active;
       if (this.picture) this.selection.toggle(this.picture.id);
+    } else if (event.key === "Enter") {
+      if (this.picture) showImage(this.picture);
     } else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) {
       void this.all();
     } else return;

@@ -3,7 +3,7 @@
 import * as server from "./api.js";
 import { curve } from "./curve.js";
 import { h, one, typing } from "./dom.js";
-import { photo } from "./photo.js";
+import { largePhoto, photo } from "./photo.js";
 import { KEYS } from "./relabel.js";
 import { onView, shownView } from "./tabs.js";
 
@@ -86,7 +86,7 @@ export class Labelling {
     const [picture, ...rest] = this.queue;
     if (picture?.id !== this.drawn || !this.asked.childElementCount) {
       this.drawn = picture?.id;
-      this.asked.replaceChildren(...(picture ? [photo(picture), h("figcaption", {}, picture.key)] : [h("div.nothing", {}, this.filling ? h("span.busy", {}, "Choosing images …") : "No image is left to label here.")]));
+      this.asked.replaceChildren(...(picture ? [largePhoto(picture), h("figcaption", {}, picture.key)] : [h("div.nothing", {}, this.filling ? h("span.busy", {}, "Choosing images …") : "No image is left to label here.")]));
     }
     this.next.replaceChildren(...rest.slice(0, 6).map(each => photo(each)));
     const names = this.names;

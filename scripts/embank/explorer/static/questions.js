@@ -73,6 +73,7 @@ const KEYS = [
   [["F2"], "on a class: rename it"],
   [["Space"], "on an image: select it; Shift and arrows select many, Ctrl+A all, Esc none"],
   [["1", "–", "9"], "give the selected images that class"],
+  [["Enter"], "on an image: show it larger"],
   [["S"], "images like the one selected"],
   [["Ctrl+Z"], "undo; Ctrl+Shift+Z does it again"],
   [["?"], "this list"],
