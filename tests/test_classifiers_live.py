@@ -27,7 +27,7 @@ def bank(path: Path, rows: int = 120, dim: int = 20, classes: int = 4) -> tuple[
     X, codes = told_apart(classes, rows // classes, dim)
     X += np.random.default_rng(1).normal(scale=4, size=X.shape).astype(np.float32)
     store = small_bank(path, [f"{code}/{number:04d}.jpg" for number, code in enumerate(codes)], [X])
-    return store, store.images()["folder"].astype(int).to_numpy()
+    return store, np.asarray(store.images()["folder"].astype(int), np.intp)
 
 
 def expected(live: LiveFit, codes: Codes) -> tuple[Codes, float]:

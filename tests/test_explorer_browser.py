@@ -329,7 +329,7 @@ def test_a_loop_on_the_map_selects(page: Any) -> None:
 
 def test_filters_find_and_say_what_is_wrong(page: Any) -> None:
     page.get_by_role("tab", name="Images").click()
-    field = page.get_by_label("Filter by an expression")
+    field = page.get_by_role("searchbox")
     field.fill("folder == 'ant'")
     field.press("Enter")
     sync_api.expect(page.locator("#look .strip.under")).to_contain_text(f"{EACH} images")
@@ -342,6 +342,22 @@ def test_filters_find_and_say_what_is_wrong(page: Any) -> None:
     assert len(said.inner_text()) > 20
     assert field.get_attribute("aria-invalid") == "true"
     assert page.locator("#look .card").count() == 0
+
+
+def test_a_list_stays_that_of_its_class_when_others_merge(page: Any) -> None:
+    page.get_by_role("button", name="More for dog").click()
+    page.get_by_role("menuitem", name="Show its images").click()
+    sync_api.expect(page.locator("#look .strip.under")).to_contain_text(f"{EACH} images")
+    page.get_by_role("tab", name="Classes").click()
+    page.get_by_role("button", name="Move ant onto another class").focus()
+    for key in ("m", "Enter"):
+        page.keyboard.press(key)
+    classes_become(page, ["bee", "cat", "dog"])
+    page.get_by_role("tab", name="Images").click()
+    sync_api.expect(page.locator("#look .strip.under")).to_contain_text(f"{EACH} images")
+    assert page.locator("#look h2").inner_text() == "dog"
+    shown = page.locator("#look .card[data-id] .caption b").all_inner_texts()
+    assert shown and set(shown) == {"dog"}
 
 
 def test_images_like_one(page: Any) -> None:
@@ -371,8 +387,15 @@ def test_every_view_is_as_wide_as_its_window(browser: Any, address: str, width: 
     one.page.close()
 
 
-def test_the_token_leaves_the_address(page: Any, address: str) -> None:
-    assert urlsplit(page.url).query == "" and page.url != address
+def test_the_token_leaves_the_address_and_reloading_shows_the_same(page: Any, address: str) -> None:
+    assert urlsplit(address).query and not urlsplit(page.url).query
+    page.get_by_role("button", name="Move ant onto another class").focus()
+    for key in ("Space", "Enter"):
+        page.keyboard.press(key)
+    classes_become(page, ["bee", "cat", "dog"])
+    page.reload()
+    page.wait_for_selector("html[data-ready]", state="attached")
+    assert sorted(names(page)) == ["bee", "cat", "dog"]
 
 
 def test_screen_readers_are_told_what_things_are(page: Any) -> None:

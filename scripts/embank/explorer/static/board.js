@@ -176,6 +176,8 @@ export class Board {
   /** @param {import("./drag.js").Carried} carried @param {number} code */
   async let(carried, code) {
     if (carried.kind === "class") return this.merge(carried.code, code);
-    return this.edit(() => server.relabel(carried.ids, this.named(code)));
+    const name = this.named(code), state = await this.edit(() => server.relabel(carried.ids, name));
+    if (state) this.told(`${counted(carried.ids.length, "image")} ${carried.ids.length === 1 ? "is" : "are"} now ${name}.`);
+    return undefined;
   }
 }

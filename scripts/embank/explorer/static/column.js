@@ -64,9 +64,10 @@ export class Column {
       if (renamed) await this.acts.rename(this.state, name);
     };
     field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-      if (event.key === "Enter") void end(true);
-      if (event.key === "Escape") void end(false);
       event.stopPropagation();
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault(); // or the button that gets the focus is pressed at once
+      void end(event.key === "Enter");
     });
     field.addEventListener("blur", () => void end(true, false));
     this.title.replaceWith(field);

@@ -35,7 +35,7 @@ export class Figures {
     this.slow = undefined;
     this.floors();
     this.parts.recalls.replaceChildren(recalls(state.classes));
-    this.large.hidden = figures.confusion.names.length > 60;
+    this.large.hidden = !figures.confusion.counts;
     this.parts.matrix.replaceChildren(matrix(figures.confusion, (truth, guess) => this.open(truth, guess)));
     void this.later(state.revision);
   }
@@ -106,7 +106,7 @@ function change(previous) {
   if (!previous) return h("p.change.quiet.small", {}, "Edit the scheme, and the difference to this one shows here.", h("span.small", {}));
   const { difference, low, high } = previous, sure = low > 0 || high < 0;
   return h("p.change", {}, h(`span${sure ? difference > 0 ? ".up" : ".down" : ""}`, {}, `${points(difference)} points`),
-    h("span.quiet.small", {}, `${sure ? "from before" : "no clear difference from before"} (95 %: ${points(low)} to ${points(high)})`));
+    h("span.quiet.small", {}, `${sure ? "from before" : "no clear difference"} (95 %: ${points(low)} to ${points(high)})`));
 }
 
 /** @param {number} value @param {number} low @param {number} high @param {number | null} before @param {number} floor */

@@ -7,7 +7,7 @@ import { showView, shownView, onView } from "./tabs.js";
 
 /**
  * @typedef {import("./api.js").Query} Query
- * @typedef {{query: Query, title: string, empty?: string}} Wanted
+ * @typedef {{query: Query, title: string, empty?: string, names?: string[]}} Wanted  names: of the classes in the query, whose codes change with each edit
  */
 
 /** @type {{name: string, wanted: Wanted}[]} */
@@ -20,9 +20,10 @@ const KINDS = [
 ];
 
 export class Look {
-  /** @param {import("./selection.js").Selection} selection */
-  constructor(selection) {
+  /** @param {import("./selection.js").Selection} selection @param {() => string[]} classes the names of the classes, in order of their codes */
+  constructor(selection, classes) {
     this.selection = selection;
+    this.classes = classes;
     this.revision = -1;
     /** @type {Wanted} */
     this.wanted = KINDS[0].wanted;
@@ -82,7 +83,19 @@ export class Look {
 
   /** Shows the same list again, as it is after an edit. */
   async refresh() {
-    if (shownView() === "look" && this.revision !== server.revision()) await this.open(this.wanted, { keep: this.revision >= 0, show: false });
+    if (shownView() !== "look" || this.revision === server.revision()) return;
+    const same = this.renewed();
+    await this.open(same ?? KINDS[0].wanted, { keep: Boolean(same) && this.revision >= 0, show: false });
+  }
+
+  /** What is wanted, by the codes that its classes have now; null if one of them is gone. @returns {Wanted | null} */
+  renewed() {
+    const { query, names } = this.wanted;
+    if (!names) return this.wanted;
+    const codes = names.map(name => this.classes().indexOf(name));
+    if (codes.includes(-1)) return null;
+    const renewed = query.kind === "cell" ? { ...query, truth: codes[0], guess: codes[1] } : { kind: /** @type {const} */ ("class"), code: codes[0] };
+    return { ...this.wanted, query: renewed };
   }
 
   /** @param {string} where */

@@ -22,13 +22,14 @@ const PATIENCE = 300; // milliseconds after which an edit shows that it runs
 let state;
 let running = Promise.resolve(/** @type {State | undefined} */ (undefined));
 
+if (location.search) history.replaceState(null, "", location.pathname); // the token is in a cookie by now: it need not be read over a shoulder
 const selection = new Selection();
 startTabs();
-const look = new Look(selection);
+const look = new Look(selection, () => state?.classes.map(each => each.name) ?? []);
 const map = new MapView(selection, () => state);
-const board = new Board({ selection, edit, showClass: each => void look.open({ query: { kind: "class", code: each.code }, title: each.name }) });
+const board = new Board({ selection, edit, showClass: each => void look.open({ query: { kind: "class", code: each.code }, title: each.name, names: [each.name] }) });
 const figures = new Figures({
-  openCell: (truth, guess, names) => void look.open({ query: { kind: "cell", truth, guess }, title: truth === guess ? `${names[truth]}, rightly named` : `${names[truth]} taken for ${names[guess]}` }),
+  openCell: (truth, guess, names) => void look.open({ query: { kind: "cell", truth, guess }, title: truth === guess ? `${names[truth]}, rightly named` : `${names[truth]} taken for ${names[guess]}`, names: [names[truth], names[guess]] }),
   slow: revision => server.slow(revision),
 });
 const relabel = new Relabel({ selection, edit, like: id => void look.like(id, "this image"), showFlips: () => void look.open({ query: { kind: "flips" }, title: "Predictions that the last edit changed" }) });

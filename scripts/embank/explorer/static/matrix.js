@@ -3,16 +3,16 @@
 import { counted, h, percent } from "./dom.js";
 
 const NUMBERS = 12; // classes up to which the numbers fit beside the views
-const MOST = 60; // classes up to which a matrix can be read at all
 
-/** @typedef {{names: string[], counts: number[][]}} Confusion */
+/** @typedef {{names: string[], counts?: number[][], pairs?: {truth: number, predicted: number, count: number}[]}} Confusion  `pairs` where there are too many classes for `counts` */
 
 /**
  * @param {Confusion} confusion @param {(truth: number, guess: number) => void} open
  * @param {{large?: boolean}} [how] large: in a dialog, with all numbers
  */
-export function matrix({ names, counts }, open, { large = false } = {}) {
-  if (names.length > MOST) return pairs({ names, counts }, open);
+export function matrix(confusion, open, { large = false } = {}) {
+  const { names, counts } = confusion;
+  if (!counts) return list(confusion, open);
   const roomy = large || names.length <= NUMBERS;
   const rows = counts.map((row, truth) => {
     const all = row.reduce((sum, n) => sum + n, 0) || 1;
@@ -59,10 +59,8 @@ function told(names, truth, guess, n, share) {
 }
 
 /** Too many classes for a matrix: the pairs that are confused most. @param {Confusion} confusion @param {(truth: number, guess: number) => void} open */
-function pairs({ names, counts }, open) {
-  const found = counts.flatMap((row, truth) => row.map((n, guess) => ({ truth, guess, n })).filter(each => each.n && each.truth !== each.guess));
-  found.sort((a, b) => b.n - a.n);
+function list({ names, pairs = [] }, open) {
   return h("div", {}, h("p.quiet.small", {}, `${names.length} classes are too many for a matrix. Confused most:`),
-    h("ul.pairs", {}, ...found.slice(0, 20).map(({ truth, guess, n }) => h("li", {}, h("button.plain", { type: "button", on: { click: () => open(truth, guess) } },
-      h("span", {}, `${names[truth]} taken for ${names[guess]}`), h("span.number", {}, counted(n, "image")))))));
+    h("ul.pairs", {}, ...pairs.map(({ truth, predicted, count }) => h("li", {}, h("button.plain", { type: "button", on: { click: () => open(truth, predicted) } },
+      h("span", {}, `${names[truth]} taken for ${names[predicted]}`), h("span.number", {}, counted(count, "image")))))));
 }
