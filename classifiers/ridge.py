@@ -156,7 +156,7 @@ def _solve(factor: Factorization, heads: Sequence[RidgeHead], codes: Sequence[ND
     _choose_strengths(factor, heads, codes, targets, means, P)
     strengths = targets.repeated([head.alpha_ for head in heads])
     coefficients, intercepts = factor.coefficients(P, means, strengths)
-    rows = _temperature_rows(len(factor.X), targets.width)
+    rows = temperature_rows(len(factor.X), targets.width)
     scores = np.concatenate(list(left_out(factor, targets, means, P, strengths, rows)))
     dtype = factor.X.dtype
     for head, one, block in zip(heads, codes, columns, strict=True):
@@ -189,7 +189,7 @@ def left_out_codes(
     return predicted
 
 
-def _temperature_rows(rows: int, targets: int) -> NDArray[np.intp]:
+def temperature_rows(rows: int, targets: int) -> NDArray[np.intp]:
     """Rows that a temperature is fitted to, evenly spread: few where there are many targets."""
     few = min(rows, _TEMPERATURE_ROWS, max(256, _SCORES_AT_ONCE // targets))
     return np.unique(np.linspace(0, rows - 1, few).astype(np.intp))
@@ -223,12 +223,15 @@ def _choose_strengths(
 
 
 def _told(head: RidgeHead, codes: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """The rows (n,) that the choice of a head's strength looks at, None for all."""
+    return None if _given_strengths(head) is not None or codes.ndim == 2 else told_rows(codes)
+
+
+def told_rows(codes: NDArray[Any]) -> NDArray[np.bool_] | None:
     """The rows (n,) that leaving out tells something of, None for all: not those that are alone in their class.
 
     None of them if fewer than two classes are left.
     """
-    if _given_strengths(head) is not None or codes.ndim == 2:
-        return None
     counts = np.bincount(codes)
     if (counts != 1).all():
         return None

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from types import ModuleType
 
 
@@ -19,21 +20,27 @@ def load_keras() -> ModuleType:
 
     Its backend is TensorFlow unless KERAS_BACKEND says otherwise; memory on a GPU is taken as it is needed.
     """
-    if "keras" in sys.modules:
-        return sys.modules["keras"]
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with standard_error_held_back():
-        import keras
-
-        if keras.backend.backend() == "tensorflow":
-            import tensorflow as tf
-
-            for gpu in tf.config.list_physical_devices("GPU"):
-                with suppress(RuntimeError):  # already in use by the caller's own code
-                    tf.config.experimental.set_memory_growth(gpu, True)
-    module: ModuleType = keras
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX reads it when it first uses a GPU
+    if "keras" not in sys.modules:
+        os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        with standard_error_held_back():
+            import keras  # noqa: F401
+    module = sys.modules["keras"]
+    _take_memory_as_needed(module.backend.backend())
     return module
+
+
+@cache
+def _take_memory_as_needed(backend: str) -> None:
+    if backend != "tensorflow":
+        return
+    with standard_error_held_back():
+        import tensorflow as tf
+
+        for gpu in tf.config.list_physical_devices("GPU"):
+            with suppress(RuntimeError):  # already in use by the caller's own code
+                tf.config.experimental.set_memory_growth(gpu, True)
 
 
 @contextmanager

@@ -318,3 +318,8 @@ def test_real_photos_reach_the_figures_of_the_guide(
     )
     assert (urban["trained"], urban["frozen"]) == (2562, 2257984)
     assert urban["rows"][1]["accuracy"] > 0.88
+    small = example("cats_dogs_small").main(
+        ["--data", str(shared / "data/hymenoptera"), *options, str(tmp_path / "3"), "--epochs", "1"]
+    )
+    assert small["frozen"][1]["accuracy"] > 0.75
+    assert small["frozen, with views"][1]["accuracy"] > 0.75
