@@ -294,7 +294,9 @@ def test_what_is_saved_is_what_compare_reads_and_comes_back(bank: Path, browser:
         page.get_by_role("button", name="Save …").click()
         page.get_by_label("Name of the scheme").fill("insects")
         page.get_by_role("dialog").get_by_role("button", name="Save").click()
-        path, command = page.get_by_role("dialog").locator("pre").all_inner_texts()
+        written = page.get_by_role("dialog").locator("pre")
+        written.first.wait_for()
+        path, command = written.all_inner_texts()
         assert "embank compare" in command
         page.close()
     labels = load_schemes(path)["insects"].labels(FeatureStore(bank).images())

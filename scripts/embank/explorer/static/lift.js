@@ -12,7 +12,7 @@ export const say = text => { one("#live").textContent = text; };
 export function lift(lifted, columns, merge) {
   const others = columns.filter(column => column !== lifted);
   if (!others.length) return say("There is no other class to merge it with.");
-  let at = Math.max(0, others.findIndex(column => columns.indexOf(column) > columns.indexOf(lifted)));
+  let at = Math.min(columns.indexOf(lifted), others.length - 1); // its neighbour
   const show = () => {
     for (const column of columns) column.root.classList.remove("target");
     const { root, state } = others[at];

@@ -33,7 +33,7 @@ export class Look {
     this.field = h("input", { type: "search", name: "where", placeholder: "Filter: width >= 400 and split == 'train'", "aria-label": "Filter by an expression", spellcheck: "false", autocomplete: "off", "aria-describedby": "find-said" });
     this.file = h("input", { type: "file", accept: "image/*", hidden: true, on: { change: () => { const [file] = this.file.files; if (file) void this.likeFile(file); this.file.value = ""; } } });
     this.chips = KINDS.map(({ name, wanted }) => h("button", { type: "button", "aria-pressed": "false", on: { click: () => void this.open(wanted) } }, h("span", {}, name)));
-    this.grid = new Grid({ label: "Images", width: 148, extra: 54, card: (picture, grid) => this.card(picture, grid), empty: "No images here." }, selection);
+    this.grid = new Grid({ label: "Images", width: 148, extra: 58, card: (picture, grid) => this.card(picture, grid), empty: "No images here." }, selection);
     one("#look").append(
       h("div", {},
         h("div.strip", {},
