@@ -24,7 +24,7 @@ from store import FeatureStore
 from tests.asgi import Answer, ask
 from tests.small_banks import small_bank, told_apart
 
-TOKEN = "the-token-of-this-run"
+TOKEN = "the-token-of-this-run"  # noqa: S105 (of a test)
 HOST = "127.0.0.1:8000"
 OWN = {"host": HOST, "cookie": f"embank-8000={TOKEN}"}
 CLASSES = ("ant", "bee", "cat", "dog")

@@ -347,7 +347,7 @@ def test_a_shortcut_is_warned_of(tmp_path: Path) -> None:
     at = explorer(store)
     found = at.get("slow", revision=0)
     assert found["nuisance"] == 1.0
-    assert any("shortcut" in one and "width" in one for one in found["warnings"])
+    assert any("shortcut" in one and "Width" in one for one in found["warnings"])
 
 
 def test_a_store_without_labels_is_labelled_from_nothing(tmp_path: Path) -> None:
