@@ -146,10 +146,8 @@ class LiveScheme:
         if table.loc[~known, "class"].notna().any() or table.loc[known, "value"].duplicated().any():
             return None
         left_out = table.loc[known & table["class"].isna(), "value"].tolist()
-        if not left_out and not len(self.classes):
-            return None
         members = {one: table.loc[table["class"] == one, "value"].tolist() for one in self.classes}
-        if any(one in left_out for one in self.classes):  # `drop` would mean the group
+        if not members or any(one in left_out for one in members):  # `drop` would mean the group
             return None
         return Scheme(name, start.name, parent=start, groups=members, drop=left_out)
 

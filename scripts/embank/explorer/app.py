@@ -49,10 +49,11 @@ def explorer_app(session: Session, shown: Pictures, searches: Searches, guard: d
     }
     posts = {name: routes.edit(name) for name in _EDITS}
     posts |= {"save": routes.save}
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", lambda request: FileResponse(STATIC / "index.html"), methods=["GET"]),
-            Route("/thumb/{id:int}", routes.thumbnail, methods=["GET"]),
+            Route("/thumb/{id:int}", routes.picture(shown.jpeg), methods=["GET"]),
+            Route("/large/{id:int}", routes.picture(shown.large), methods=["GET"]),
             *(Route(f"/api/{name}", _get(answer), methods=["GET"]) for name, answer in gets.items()),
             *(Route(f"/api/{name}", _post(answer), methods=["POST"]) for name, answer in posts.items()),
             Route("/api/similar", routes.similar, methods=["POST"]),
@@ -61,6 +62,8 @@ def explorer_app(session: Session, shown: Pictures, searches: Searches, guard: d
         middleware=[Middleware(Guard, **guard)],
         exception_handlers={HTTPException: _told, Exception: _failed, TooLargeError: _too_large},
     )
+    app.state.images = len(session.collection)
+    return app
 
 
 Document = dict[str, Any]
@@ -69,7 +72,7 @@ Answer = Callable[[Asked], Document]
 
 class _Routes:
     def __init__(self, session: Session, shown: Pictures, searches: Searches) -> None:
-        self._session, self._pictures, self._searches = session, shown, searches
+        self._session, self._searches = session, searches
         self._lists = Lists(session)
         self._edits = Edits(session, self._lists)
         self._slow = SlowFigures(session, shown.all)
@@ -113,12 +116,17 @@ class _Routes:
     def growth(self, asked: Asked) -> Document:
         return {"curve": self._session.growth}
 
-    def thumbnail(self, request: Request) -> Response:
-        row = request.path_params["id"]
-        jpeg = self._pictures.jpeg(row) if row < len(self._session.collection) else None
-        if jpeg is None:
-            return refusal(404, "the file of this image is gone, or is another one than was embedded.")
-        return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": _YEAR})
+    def picture(self, jpeg_of: Callable[[int], bytes | None]) -> Callable[[Request], Response]:
+        """What answers with a JPEG of an image."""
+
+        def answer(request: Request) -> Response:
+            row = request.path_params["id"]
+            jpeg = jpeg_of(row) if row < len(self._session.collection) else None
+            if jpeg is None:
+                return refusal(404, "the file of this image is gone, or is another one than was embedded.")
+            return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": _YEAR})
+
+        return answer
 
     def edit(self, name: str) -> Answer:
         act = _EDITS[name]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from store.thumbnail_cache import Thumbnail
 
+_LARGE = 640  # pixels of the longer side
 _AT_ONCE = 200  # new ones that are put into the cache together
 _MOST_MADE = 2000  # that are made for the colours of all images: more would keep the page waiting
 
@@ -28,6 +29,7 @@ class Pictures:
         self._found = self._cache.find(set(self._images["hash"]))
         self._new: dict[str, Thumbnail] = {}
         self._maker = ThumbnailMaker(collection.store)
+        self._large = ThumbnailMaker(collection.store, _LARGE)
         self._lock = Lock()
         self._opening = Lock()
 
@@ -35,6 +37,14 @@ class Pictures:
         """The thumbnail of an image; None if its file is gone or changed."""
         one = self._images.iloc[row]
         return self._jpeg(one["source"], one["key"], one["hash"])
+
+    def large(self, row: int) -> bytes | None:
+        """The image at a size to look at, made anew each time; None as above."""
+        one = self._images.iloc[row]
+        with self._opening:
+            self._large.open([one["source"]])
+        made = self._large.make(one["source"], one["key"], one["hash"])
+        return None if made is None else made.jpeg
 
     def all(self, images: pd.DataFrame) -> list[bytes | None] | None:
         """Those of all images; None if too many would have to be made."""

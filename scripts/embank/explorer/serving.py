@@ -39,7 +39,6 @@ def serve(
         number = bound.getsockname()[1]
         names = [f"{name}:{number}" for name in (HOST, "localhost")]
         app = explorer_app(session, pictures, searches, {"token": token, "hosts": names, "port": number})
-        app.state.images = len(session.collection)
         config = uvicorn.Config(
             app,
             log_level="warning",
