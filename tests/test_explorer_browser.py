@@ -69,6 +69,7 @@ def explorer(store: Path, *options: str) -> Iterator[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=store.parent,  # where schemes are saved
         env=os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
     ) as process:
         try:
