@@ -54,9 +54,9 @@ export function counted(n, noun, many = `${noun}s`) {
   return `${n.toLocaleString("en")} ${n === 1 ? noun : many}`;
 }
 
-/** 0.8345 as "83.5 %". @param {number | null | undefined} share */
+/** 0.8345 as "83.5 %", and exactly all as "100 %". @param {number | null | undefined} share */
 export function percent(share) {
-  return share === null || share === undefined ? "–" : `${(share * 100).toFixed(1)} %`;
+  return share === null || share === undefined ? "–" : share === 1 ? "100 %" : `${(share * 100).toFixed(1)} %`;
 }
 
 /** A difference of shares as points: "+1.2", "−0.4", "0.0". @param {number} difference */
