@@ -63,7 +63,7 @@ export class Look {
     if (show && shownView() !== "look") showView("look");
     this.chips.forEach((chip, i) => chip.setAttribute("aria-pressed", String(KINDS[i].wanted.query.kind === wanted.query.kind)));
     this.title.textContent = wanted.title;
-    if (!keep) this.count.textContent = "looking …";
+    if (!keep) this.count.textContent = wanted.query.kind === "file" ? "embedding the picture …" : "looking …";
     this.said.hidden = true;
     this.field.setAttribute("aria-invalid", "false");
     try {
@@ -74,7 +74,8 @@ export class Look {
     } catch (error) {
       if (this.wanted !== wanted) return;
       this.count.textContent = "";
-      this.said.textContent = error instanceof Error ? error.message : String(error);
+      const sentence = error instanceof Error ? error.message : String(error);
+      this.said.textContent = wanted.query.kind === "file" ? `${wanted.query.file.name}: ${sentence}` : sentence;
       this.said.hidden = false;
       if (wanted.query.kind === "where") this.field.setAttribute("aria-invalid", "true");
       if (!keep) this.grid.show(server.none(), { empty: wanted.query.kind === "where" ? "Mend the expression above and press Enter." : "" });
@@ -108,7 +109,6 @@ export class Look {
 
   /** @param {File} file */
   likeFile(file) {
-    this.count.textContent = "embedding the picture …";
     return this.open({ query: { kind: "file", file }, title: `Like ${file.name || "the picture"}` });
   }
 

@@ -17,7 +17,8 @@ export class MapView {
     this.hovered = null;
     this.tip = h("div.tip", { hidden: true });
     this.map = new MapCanvas({ selection, hover: (id, x, y) => this.hover(id, x, y), lassoed: n => say(`${counted(n, "image")} selected.`) });
-    this.map.root.append(this.tip);
+    this.wait = h("p.busy", { role: "status", hidden: true }, "Placing the images: it takes some seconds the first time …");
+    this.map.root.append(this.tip, this.wait);
     this.by = h("select", { "aria-label": "Colour by", on: { change: () => { this.revision = -1; void this.refresh(); } } },
       h("option", { value: "label" }, "labels"), h("option", { value: "predicted" }, "predictions"));
     this.chips = h("div.chips", { role: "group", "aria-label": "Classes on the map: press to hide or show" });
@@ -32,10 +33,11 @@ export class MapView {
     const revision = this.revision = state.revision;
     try {
       if (!this.known) {
-        this.note.textContent = "Placing the images …";
+        this.wait.hidden = false;
         this.known = await server.places();
         this.map.places = this.known;
         this.note.textContent = this.known.note;
+        this.wait.hidden = true;
       }
       const codes = await server.codes(this.by.value);
       if (revision !== this.revision) return;
@@ -45,6 +47,7 @@ export class MapView {
       this.map.draw();
     } catch (error) {
       this.revision = -1;
+      this.wait.hidden = true;
       this.note.textContent = error instanceof Error ? error.message : String(error);
     }
   }
