@@ -297,13 +297,14 @@ def test_what_is_saved_is_what_compare_reads_and_comes_back(bank: Path, browser:
         page.get_by_role("dialog").get_by_role("button", name="Save").click()
         written = page.get_by_role("dialog").locator("pre")
         written.first.wait_for()
-        path, command = written.all_inner_texts()
+        shown, command = written.all_inner_texts()
         assert "embank compare" in command
         page.close()
+    path = bank.parent / shown
     labels = load_schemes(path)["insects"].labels(FeatureStore(bank).images())
     assert sorted(labels.classes) == ["bee", "cat", "dog"]
     assert np.bincount(labels.codes).tolist() == [2 * EACH, EACH, EACH]
-    with explorer(bank, "--schemes", path, "--scheme", "insects") as address:
+    with explorer(bank, "--schemes", str(path), "--scheme", "insects") as address:
         page = opened(browser, address).page
         assert sorted(names(page)) == ["bee", "cat", "dog"]
         assert count(page, "bee") == 2 * EACH
