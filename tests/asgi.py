@@ -59,7 +59,10 @@ def ask(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(app(scope, receive, send))
+    async def answered() -> None:
+        await app(scope, receive, send)
+
+    asyncio.run(answered())
     start = next(one for one in sent if one["type"] == "http.response.start")
     told = {name.decode().lower(): value.decode() for name, value in start["headers"]}
     return Answer(start["status"], told, b"".join(one.get("body", b"") for one in sent))

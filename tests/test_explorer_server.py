@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,15 +28,15 @@ def at(store: FeatureStore) -> Explorer:
     return explorer(store)
 
 
-def names(state: dict[str, object]) -> list[str]:
-    return [one["name"] for one in state["classes"]]  # type: ignore[index,attr-defined]
+def names(state: dict[str, Any]) -> list[str]:
+    return [one["name"] for one in state["classes"]]
 
 
-def counts(state: dict[str, object]) -> dict[str, int]:
-    return {one["name"]: one["count"] for one in state["classes"]}  # type: ignore[index,attr-defined]
+def counts(state: dict[str, Any]) -> dict[str, int]:
+    return {one["name"]: one["count"] for one in state["classes"]}
 
 
-def same_figures(figures: dict[str, object], store: FeatureStore, labels: list[str | None]) -> None:
+def same_figures(figures: dict[str, Any], store: FeatureStore, labels: list[str | None]) -> None:
     """As a ridge on the store gives them by leaving each image out, which is what `compare`'s head is fitted by."""
     images = store.images()
     rows = [i for i, label in enumerate(labels) if label is not None]
@@ -101,9 +102,7 @@ def test_merged_classes_do_not_flip_their_own_images(at: Explorer) -> None:
 
 def test_relabelling_shows_flips_and_is_kept_with_its_history(at: Explorer, store: FeatureStore) -> None:
     state = at.post("relabel", ids=[0, 1], label="wasp")
-    assert (
-        counts(state) == {"ant": 24, "bee": 24, "cat": 25, "dog": 25, "wasp": 2} or counts(state)["wasp"] == 2
-    )
+    assert counts(state) == {"ant": 23, "bee": 25, "cat": 25, "dog": 25, "wasp": 2}
     assert state["saveAs"] == "folder-edited"
     at.post("relabel", ids=[1], label=None)
     at.session.kept.flush()
