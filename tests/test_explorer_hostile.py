@@ -31,13 +31,17 @@ EDIT = b'{"class": 0, "name": "mine"}'
 PATHS = ("/", "/static/main.js", "/api/state", "/thumb/0", "/large/0", "/nowhere")
 
 
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
+    """One session for all tests: what is refused changes nothing."""
+    return explorer(bank(tmp_path_factory.mktemp("hostile") / "pets.embank", each=10))
+
+
 @pytest.fixture
-def at(tmp_path: Path) -> Explorer:
-    return explorer(bank(tmp_path / "pets.embank"))
-
-
-def changed(at: Explorer) -> bool:
-    return at.session.shown.revision > 0
+def at(opened: Explorer) -> Iterator[Explorer]:
+    revision = opened.session.shown.revision
+    yield Explorer(opened.app, opened.session)
+    assert opened.session.shown.revision == revision
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -86,7 +90,6 @@ def test_another_name_of_the_server_is_refused(at: Explorer, host: str) -> None:
 def test_changes_are_taken_from_the_page_alone(at: Explorer, origin: str | None) -> None:
     headers = {"content_type": "application/json"} | ({} if origin is None else {"origin": origin})
     assert at.raw("POST", "/api/rename", EDIT, **headers).status == 403
-    assert not changed(at)
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
@@ -95,7 +98,6 @@ def test_requests_of_other_pages_are_refused(at: Explorer, site: str) -> None:
         assert at.raw("GET", path, sec_fetch_site=site).status == 403
     headers = {"origin": f"http://{HOST}", "content_type": "application/json", "sec_fetch_site": site}
     assert at.raw("POST", "/api/rename", EDIT, **headers).status == 403
-    assert not changed(at)
     assert at.raw("GET", f"/?token={TOKEN}", sec_fetch_site=site).status == 200  # a link with the token
 
 
@@ -104,7 +106,6 @@ def test_requests_of_other_pages_are_refused(at: Explorer, site: str) -> None:
 )
 def test_edits_are_json(at: Explorer, kind: str) -> None:
     assert at.raw("POST", "/api/rename", EDIT, origin=f"http://{HOST}", content_type=kind).status == 415
-    assert not changed(at)
 
 
 def test_a_get_changes_nothing(at: Explorer) -> None:
@@ -112,7 +113,6 @@ def test_a_get_changes_nothing(at: Explorer) -> None:
         assert at.raw("GET", f"/api/{name}?class=0&name=x").status == 405
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
         assert at.raw(method, "/api/rename", origin=f"http://{HOST}").status == 405
-    assert not changed(at)
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/thumb/0/../..", "/api/images?kind=x"])
@@ -139,7 +139,7 @@ def test_every_answer_has_the_headers(at: Explorer, path: str) -> None:
         "/static/",
         "/thumb/../../etc/passwd",
         "/thumb/-1",
-        "/thumb/100",
+        "/thumb/40",
         "/thumb/99999999999999999999",
         "/thumb/0.5",
         "/thumb/photos",
@@ -162,7 +162,6 @@ def test_too_large_requests_are_refused_with_and_without_their_length(at: Explor
 
     assert at.raw("POST", "/api/rename", pieces(), **own).status == 413
     assert at.raw("POST", "/api/rename", b"{}", **own, content_length="many").status == 413
-    assert not changed(at)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +181,6 @@ def test_too_large_requests_are_refused_with_and_without_their_length(at: Explor
 def test_odd_bodies_are_answered_in_a_sentence(at: Explorer, body: bytes) -> None:
     answer = at.posted("rename", body)
     assert answer.status == 400 and answer.json["error"].endswith(".")
-    assert not changed(at)
 
 
 @pytest.mark.parametrize(
@@ -218,10 +216,8 @@ def test_odd_bodies_are_answered_in_a_sentence(at: Explorer, body: bytes) -> Non
     ],
 )
 def test_odd_edits_are_refused_and_change_nothing(at: Explorer, path: str, body: dict[str, object]) -> None:
-    before = at.get("state")
     answer = at.posted(path, body)
     assert 400 <= answer.status < 500 and len(answer.json["error"]) > 10, answer.body
-    assert at.get("state") == before
 
 
 @pytest.mark.parametrize(
@@ -253,8 +249,8 @@ def test_what_is_no_image_is_not_searched_for(at: Explorer) -> None:
         assert answer.status == 400 and answer.json["error"].endswith(".")
 
 
-def test_labels_from_a_stranger_stay_text(at: Explorer) -> None:
-    name = "<script>alert(1)</script>"
+def test_labels_from_a_stranger_stay_text(tmp_path: Path) -> None:
+    at, name = explorer(bank(tmp_path / "own.embank", each=5)), "<script>alert(1)</script>"
     at.post("rename", **{"class": 0, "name": name})
     answer = at.raw("GET", "/api/state")
     assert answer.headers["content-type"] == "application/json"
@@ -368,6 +364,6 @@ def test_a_run_ends_on_an_interrupt_with_its_labels_kept(tmp_path: Path) -> None
 def test_wrong_options_end_with_a_sentence(
     tmp_path: Path, options: list[str], said: str, embank: Embank
 ) -> None:
-    store = bank(tmp_path / "pets.embank").path
+    store = bank(tmp_path / "pets.embank", each=5).path
     result = embank("explore", store, "--no-browser", *options)
     assert result.code == 2 and said in result.err
