@@ -203,6 +203,7 @@ def test_names_that_are_taken_or_odd_are_not_saved_to(at: Explorer, store: Featu
     assert (store.path.parent / "notes.yaml").read_text() == "mine: not yours\n"
     for name in ("../up", "a/b", "", ".hidden", "x" * 200, "a\nb"):
         assert "cannot be the name" in at.refused("save", name=name)
+    assert "something else" in at.refused("save", name="split")
     assert saved_classes(at, store, "mine") == saved_classes(
         at, store, "mine"
     )  # its own file may be replaced

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from embank.explorer.collection import Collection
 from embank.explorer.kept_labels import KeptLabels
 from embank.explorer.starts import Start
+from store.labels import HISTORY_COLUMN
 
 if TYPE_CHECKING:
     from classifiers import Scheme
     from classifiers.live import LiveScheme
 
+_RESERVED = ("hash", "key", "name", "split", HISTORY_COLUMN)
 _FIRST_LINE = "# Saved by embank explore; `embank compare` reads it."
 
 
@@ -33,7 +35,7 @@ class SavedSchemes:
             return start.name
         name = "my-labels" if start.rule is None else f"{start.name}-edited"
         number, free = 2, name
-        while free in self._kept | self._foreign:
+        while free in self._kept | self._foreign | {*_RESERVED}:
             free, number = f"{name}-{number}", number + 1
         return free
 
@@ -43,6 +45,8 @@ class SavedSchemes:
         from store.writer import check_name
 
         check_name("scheme", name)
+        if name in _RESERVED:
+            raise SchemeError(f"{name!r} means something else among labels: choose another name.")
         if name in self._foreign or (name in self._kept and name not in self._own):
             raise SchemeError(
                 f"the store has labels called {name!r} already: choose another name"

@@ -28,10 +28,14 @@ class Searches:
 
         Raises ImageError for what is no image, WeightsError where the backbone's weights are not known here.
         """
+        from embedder.errors import ImageError
         from embedder.images import picture_size
         from store.commit import checksum
 
-        picture_size(data)
+        try:
+            picture_size(data)
+        except ImageError as error:
+            raise ImageError(f"the picture cannot be searched for: {error}.") from error
         row = self._rows.get(checksum(data))
         if row is not None:
             return lists.similar(row)
