@@ -41,7 +41,7 @@ def same_figures(figures: dict[str, Any], store: FeatureStore, labels: list[str 
     images = store.images()
     rows = [i for i, label in enumerate(labels) if label is not None]
     classes = sorted({labels[i] for i in rows})  # type: ignore[type-var]
-    codes = np.array([classes.index(labels[i]) for i in rows])  # type: ignore[arg-type]
+    codes = np.array([classes.index(labels[i]) for i in rows])
     (space,) = store.spaces
     (found,) = fit_ridge_on_store(store, space, images.iloc[rows].reset_index(drop=True), [codes])
     assert figures["accuracy"] == pytest.approx(found.accuracy, abs=1e-12)

@@ -1,9 +1,9 @@
 """The explorer's edits: server time from the request's fields to the answer, and beside it scikit-learn's ridge anew.
 
 Run: python scripts/bench/explore.py [--rows 10000] [--dim 2048] [--classes 20] [--times 7]
-Each edit is asked for as the page does, through all checks of the server but without a socket; medians, and beside them the time of a
-processor, which a busy machine changes less. What a user
-would do instead after each edit is to fit RidgeClassifierCV on the new labels, with leave-one-out.
+Each edit is asked for as the page does, through all checks of the server but without a socket; medians, and beside
+them the time of a processor, which a busy machine changes less. What a user would do instead after each edit is to fit
+RidgeClassifierCV on the new labels, with leave-one-out.
 """
 
 from __future__ import annotations
