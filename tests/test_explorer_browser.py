@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +12,13 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from classifiers import load_schemes
-from embedder import Recipe, embed
 from embedder.thumbnails import EDGE, make_thumbnail
 from store import FeatureStore
 from store.thumbnail_cache import ThumbnailCache
-from tests.conftest import FakeEngines, draw
+from tests.conftest import draw
+from tests.explored import EACH, FOLDERS, banked, explorer, photos
 from tests.small_banks import small_bank, told_apart
 
 sync_api = pytest.importorskip(
@@ -33,60 +27,8 @@ sync_api = pytest.importorskip(
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install chromium")
 
-FOLDERS = ("ant", "bee", "cat", "dog")
-EACH = 15
 MANY = 10_000
-ROOT = Path(__file__).parents[1]
-
-
-def photos(folder: Path) -> Path:
-    """Photos of four classes that look alike within each, some of which lie in the wrong folder."""
-    for code, name in enumerate(FOLDERS):
-        for number in range(EACH):
-            looks = code if number else (code + 1) % len(FOLDERS)
-            photo = Image.blend(draw(looks, (64, 48)), draw(100 * code + number + 9, (64, 48)), 0.25)
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            photo.save(folder / name / f"{number:02}.png")
-    return folder
-
-
-def banked(folder: Path, store: Path) -> Path:
-    engines = FakeEngines()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedder.run.open_engine", engines.open)
-        patch.setattr("embedder.run.is_known", lambda *_: True)
-        embed(folder, store, Recipe("MobileNetV2", weights="none", image_size=32))
-    return store
-
-
-@contextmanager
-def explorer(store: Path, *options: str) -> Iterator[str]:
-    """`embank explore` on a port of its own; gives the address that it prints."""
-    path = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
-    command = [sys.executable, "-m", "embank", "explore", str(store), "--no-browser", "--port", "0", *options]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=store.parent,  # where schemes are saved
-        env=os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
-    ) as process:
-        try:
-            assert process.stdout is not None and process.stderr is not None
-            found = None
-            for line in process.stdout:
-                found = re.search(r"http://127\.0\.0\.1:\d+/\S*", line)
-                if found:
-                    break
-            assert found, process.stderr.read()
-            yield found.group()
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.communicate(timeout=20)
-            finally:
-                process.kill()
+PATIENCE = 300  # tenths of a second
 
 
 @dataclass(frozen=True)
@@ -148,6 +90,21 @@ def page(at: Opened) -> Any:
     return at.page
 
 
+@pytest.fixture(scope="module")
+def standing(template: Path) -> Iterator[str]:
+    """The address of one server for all tests that change nothing."""
+    with explorer(template) as found:
+        yield found
+
+
+@pytest.fixture
+def untouched(browser: Any, standing: str) -> Iterator[Any]:
+    """A page for a test that changes nothing."""
+    one = opened(browser, standing)
+    yield one.page
+    one.page.close()
+
+
 def names(page: Any) -> list[str]:
     """The classes on the board, in order."""
     found: list[str] = page.locator(".column[data-code] .title").all_inner_texts()
@@ -166,7 +123,11 @@ def accuracy(page: Any) -> str:
 
 
 def classes_become(page: Any, expected: list[str]) -> None:
-    sync_api.expect(page.locator(".column[data-code]")).to_have_count(len(expected))
+    """Waits until the board has these classes, in any order."""
+    for _ in range(PATIENCE):
+        if sorted(names(page)) == sorted(expected):
+            return
+        page.wait_for_timeout(100)
     assert sorted(names(page)) == sorted(expected)
 
 
@@ -219,6 +180,10 @@ def test_the_keyboard_alone_merges_renames_and_puts_back(page: Any) -> None:
     page.keyboard.type("ant or cat")
     page.keyboard.press("Enter")
     classes_become(page, ["ant or cat", "bee", "dog"])
+    page.keyboard.press("F2")
+    page.keyboard.type("<img src=x onerror=alert(1)>")  # a name is text, whatever is in it
+    page.keyboard.press("Enter")
+    classes_become(page, ["<img src=x onerror=alert(1)>", "bee", "dog"])
 
 
 def test_a_name_that_is_taken_is_refused_in_a_sentence(page: Any) -> None:
@@ -244,7 +209,8 @@ def test_drop_restore_and_split(page: Any) -> None:
     assert sum(count(page, name) for name in parts) == EACH and all(count(page, name) for name in parts)
 
 
-def test_a_cell_of_the_confusions_shows_its_images(page: Any) -> None:
+def test_a_cell_of_the_confusions_shows_its_images(untouched: Any) -> None:
+    page = untouched
     cell = page.locator(".matrix .miss:not(.s0)").first
     number = int(cell.inner_text())
     said = cell.get_attribute("aria-label")
@@ -311,7 +277,8 @@ def test_what_is_saved_is_what_compare_reads_and_comes_back(bank: Path, browser:
         page.close()
 
 
-def test_a_loop_on_the_map_selects(page: Any) -> None:
+def test_a_loop_on_the_map_selects(untouched: Any) -> None:
+    page = untouched
     page.get_by_role("tab", name="Map").click()
     sync_api.expect(page.locator(".chips button")).to_have_count(5)  # and one for images without a class
     box = page.locator(".map canvas").bounding_box()
@@ -337,7 +304,8 @@ def test_a_loop_on_the_map_selects(page: Any) -> None:
     assert page.locator(".tip").is_visible()
 
 
-def test_filters_find_and_say_what_is_wrong(page: Any) -> None:
+def test_filters_find_and_say_what_is_wrong(untouched: Any) -> None:
+    page = untouched
     page.get_by_role("tab", name="Images").click()
     field = page.get_by_role("searchbox")
     field.fill("folder == 'ant'")
@@ -370,7 +338,17 @@ def test_a_list_stays_that_of_its_class_when_others_merge(page: Any) -> None:
     assert shown and set(shown) == {"dog"}
 
 
-def test_images_like_one(page: Any) -> None:
+def test_a_file_that_is_no_picture_is_told(untouched: Any) -> None:
+    untouched.get_by_role("tab", name="Images").click()
+    untouched.set_input_files(
+        "#look input[type=file]", {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
+    )
+    sync_api.expect(untouched.locator("#find-said")).to_contain_text("notes.jpg: ")
+    assert untouched.locator("#look .card").count() == 0
+
+
+def test_images_like_one(untouched: Any) -> None:
+    page = untouched
     page.get_by_role("tab", name="Images").click()
     page.locator("#look .card[data-id]").first.wait_for()
     page.locator("#look .grid").focus()
@@ -381,8 +359,8 @@ def test_images_like_one(page: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_every_view_is_as_wide_as_its_window(browser: Any, address: str, width: int, scheme: str) -> None:
-    one = opened(browser, address, width, scheme)
+def test_every_view_is_as_wide_as_its_window(browser: Any, standing: str, width: int, scheme: str) -> None:
+    one = opened(browser, standing, width, scheme)
     for tab in one.page.locator("[role=tab]:visible").all():
         tab.click()
         one.page.wait_for_timeout(200)
@@ -392,7 +370,7 @@ def test_every_view_is_as_wide_as_its_window(browser: Any, address: str, width: 
     one.page.locator("#theme").click()
     assert one.page.evaluate("getComputedStyle(document.body).backgroundColor") != paper
     assert one.problems == []
-    host = urlsplit(address).netloc
+    host = urlsplit(standing).netloc
     assert {urlsplit(url).netloc for url in one.requests if not url.startswith(("data:", "blob:"))} == {host}
     one.page.close()
 
@@ -408,7 +386,8 @@ def test_the_token_leaves_the_address_and_reloading_shows_the_same(page: Any, ad
     assert sorted(names(page)) == ["bee", "cat", "dog"]
 
 
-def test_screen_readers_are_told_what_things_are(page: Any) -> None:
+def test_screen_readers_are_told_what_things_are(untouched: Any) -> None:
+    page = untouched
     unnamed = page.evaluate(
         """() => [...document.querySelectorAll("button, input, select, img, [role=listbox], [role=tabpanel]")]
         .filter(each => !(each.getAttribute("aria-label") || each.getAttribute("aria-labelledby")
