@@ -8,6 +8,7 @@ from pandas.api.types import is_numeric_dtype
 from classifiers.schemes import Scheme
 from classifiers.values import as_texts, given
 from store.folders import SPLITS
+from store.labels import HISTORY_COLUMN
 
 
 def default_schemes(images: pd.DataFrame) -> tuple[dict[str, Scheme], list[str]]:
@@ -18,7 +19,7 @@ def default_schemes(images: pd.DataFrame) -> tuple[dict[str, Scheme], list[str]]
     """
     schemes, notes = {}, []
     for column in ["folder", *(str(name) for name in images.columns if str(name).startswith("labels."))]:
-        if column not in images.columns:
+        if column not in images.columns or column.endswith(f".{HISTORY_COLUMN}"):
             continue
         texts = given(as_texts(images[column]))
         distinct = len(set(texts))

@@ -265,7 +265,7 @@ def _decomposed(square: Float, constant: Float | None) -> tuple[Float, Float]:
     if constant is not None:
         # The constant direction has eigenvalue 0 like others may; lifted to the top it can be left out exactly.
         square += (2.0 * np.linalg.norm(square) + 1.0) * np.outer(constant, constant)
-    with few_threads(len(square) <= _SMALL):
+    with few_threads(True):
         values, basis = eigh(square, driver="evd", overwrite_a=True, check_finite=False)
     return (values, basis) if constant is None else (values[:-1], basis[:, :-1])
 

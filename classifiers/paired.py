@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from classifiers.intervals import Clusters, Float
+from classifiers.threads import few_threads
 
 if TYPE_CHECKING:
     from classifiers.results import Result
@@ -96,7 +97,8 @@ def difference_interval(
         found, rows = both @ weights
         return {"difference": (found / rows).astype(np.float64)}
 
-    return clusters.bootstrap(difference).get("difference")
+    with few_threads(True):
+        return clusters.bootstrap(difference).get("difference")
 
 
 def compared(

@@ -237,12 +237,15 @@ def choose_strength(head: RidgeHead, alphas: Float, errors: Float, told: NDArray
 
 
 def told_rows(head: RidgeHead, codes: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """The rows (n,) that the choice of a head's strength looks at, None for all."""
+    return None if _given_strengths(head) is not None or codes.ndim == 2 else rows_that_tell(codes)
+
+
+def rows_that_tell(codes: NDArray[Any]) -> NDArray[np.bool_] | None:
     """The rows (n,) that leaving out tells something of, None for all: not those that are alone in their class.
 
     None of them if fewer than two classes are left.
     """
-    if _given_strengths(head) is not None or codes.ndim == 2:
-        return None
     counts = np.bincount(codes)
     if (counts != 1).all():
         return None

@@ -34,8 +34,8 @@ def few_threads(small: bool) -> AbstractContextManager[object]:
     """Keeps BLAS to one thread while `small` work is done.
 
     OpenBLAS's threads wait for one another actively, many times in one small decomposition. On a machine that
-    is busy with anything else this was seen to make an eigendecomposition of (400, 400) 10 to 50 times slower,
-    and a second thread gains little there on an idle one.
+    is busy with anything else this was seen to make an eigendecomposition of (400, 400) 10 to 50 times slower and
+    one of (2048, 2048) 11 times, and a second thread gains little there on an idle one.
     """
     return _libraries().limit(limits=1, user_api="blas") if small else nullcontext()
 

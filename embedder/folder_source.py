@@ -18,7 +18,7 @@ from embedder.entries import (
     path_in_key,
     shown,
 )
-from embedder.errors import SourceError
+from embedder.errors import ImageError, SourceError
 
 
 def folder_source(folder: Path, name: str) -> Source:
@@ -54,9 +54,15 @@ def unlisted_note(failures: list[str]) -> tuple[str, ...]:
 
 
 def file_below(location: str, key: str) -> str:
-    """The file of a key, for a folder or a table at `location`: the inverse of listing it."""
-    base = os.fsencode(location if Path(location).is_dir() else Path(location).parent)
-    return os.fsdecode(os.path.join(base, path_in_key(key)))  # noqa: PTH118 (bytes)
+    """The file of a key, for a folder or a table at `location`: the inverse of listing it.
+
+    Raises ImageError for a key that leads out of the folder, which no listing of ours has.
+    """
+    folder, path = Path(location).is_dir(), path_in_key(key)
+    if folder and (path.startswith(b"/") or b".." in path.split(b"/")):
+        raise ImageError(f"{key} leads out of {location}")
+    base = os.fsencode(location if folder else Path(location).parent)
+    return os.fsdecode(os.path.join(base, path))  # noqa: PTH118 (bytes)
 
 
 def _walk(root: bytes, unlisted: list[OSError]) -> Iterator[bytes]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -22,7 +21,6 @@ from store.commit import checksum
 from store.thumbnail_cache import PACK_BYTES, Thumbnail, ThumbnailCache
 
 Progress: TypeAlias = Callable[[int, int], None]
-Readers: TypeAlias = dict[str, Callable[[str], bytes]]
 EDGE = 160  # pixels of the longer side
 _QUALITY = 78
 _AT_ONCE = 1024  # between two reports of progress
@@ -61,6 +59,35 @@ def make_thumbnail(image: Image.Image, edge: int = EDGE) -> Thumbnail:
     return Thumbnail(out.getvalue(), (red, green, blue))
 
 
+class ThumbnailMaker:
+    """Makes thumbnails of single images of a store, from its sources."""
+
+    def __init__(self, store: FeatureStore, edge: int = EDGE) -> None:
+        self._store, self._edge = store, edge
+        self._readers: dict[str, Callable[[str], bytes] | None] = {}
+
+    def open(self, sources: Iterable[str]) -> None:
+        """Opens sources by their names, once each."""
+        for name in sources:
+            if name not in self._readers:
+                listing = self._store.sources.get(name)
+                self._readers[name] = None if listing is None else reader_at(listing.location, whole=True)
+
+    def make(self, source: str, key: str, hash_: str) -> Thumbnail | None:
+        """The thumbnail of an image of an opened source; None if its file is gone or changed."""
+        read = self._readers.get(source)
+        if read is None:
+            return None
+        try:
+            data = read(key)
+            if checksum(data) != hash_:
+                return None
+            image = decode_rgb(data, at_least=self._edge)
+        except ImageError:
+            return None
+        return make_thumbnail(image, self._edge)
+
+
 def _thumbnails(
     store: FeatureStore, images: pd.DataFrame, edge: int, progress: Progress | None
 ) -> dict[str, Thumbnail]:
@@ -68,18 +95,14 @@ def _thumbnails(
     cache = ThumbnailCache.of(store.path, edge)
     found = cache.find(set(images["hash"]))
     missing = images[~images["hash"].isin(found.keys())]
-    readers = {
-        name: reader_at(store.sources[name].location, whole=True)
-        for name in missing["source"].unique()
-        if name in store.sources
-    }
+    maker = ThumbnailMaker(store, edge)
+    maker.open(missing["source"].unique())
     made: dict[str, Thumbnail] = {}
     try:
         with ThreadPoolExecutor(usable_processors()) as pool:
             for start in range(0, len(missing), _AT_ONCE):
                 some = missing.iloc[start : start + _AT_ONCE]
-                one = partial(_thumbnail, readers, edge)
-                results = pool.map(one, some["source"], some["key"], some["hash"])
+                results = pool.map(maker.make, some["source"], some["key"], some["hash"])
                 made |= {hash_: result for hash_, result in zip(some["hash"], results, strict=True) if result}
                 if sum(len(thumbnail.jpeg) for thumbnail in made.values()) > PACK_BYTES:
                     cache.add(made)
@@ -90,16 +113,3 @@ def _thumbnails(
     finally:
         cache.add(made)
     return found | made
-
-
-def _thumbnail(readers: Readers, edge: int, source: str, key: str, hash_: str) -> Thumbnail | None:
-    if source not in readers:
-        return None
-    try:
-        data = readers[source](key)
-        if checksum(data) != hash_:
-            return None
-        image = decode_rgb(data, at_least=edge)
-    except ImageError:
-        return None
-    return make_thumbnail(image, edge)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from store.errors import LabelTableError
 
 JOINS = ("key", "name", "hash")
+HISTORY_COLUMN = "explorer_history"  # of labels given by hand: who, when, what; JSON, and no labels itself
 _USUAL_COLUMNS = {
     "key": ("key", "path", "file", "filename", "image"),
     "name": ("name", "filename", "file", "image", "path", "key"),

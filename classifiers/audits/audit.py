@@ -81,7 +81,7 @@ def warnings_of(audit: Audit, best: Result) -> Iterator[str]:
     """Sentences on what an analyst should know before the accuracy of the scheme's best head is believed."""
     figures, leakage, noise = best.figures, audit.leakage, audit.noise
     if audit.nuisance is not None and audit.nuisance.rivals:
-        yield _shortcut(audit.nuisance, best)
+        yield shortcut(audit.nuisance, best.scheme, best.head, figures.accuracy, figures.majority)
     if len(leakage.leaked):
         twins = "has a near-duplicate" if len(leakage.leaked) == 1 else "have near-duplicates"
         without = (
@@ -102,19 +102,19 @@ def warnings_of(audit: Audit, best: Result) -> Iterator[str]:
         yield f"about {noise.count:,} of {audit.images:,} labels look wrong, or their classes cannot be told apart."
 
 
-def _shortcut(nuisance: Nuisance, best: Result) -> str:
+def shortcut(nuisance: Nuisance, scheme: str, head: str, accuracy: float, majority: float) -> str:
+    """The sentence for a scheme that is told by what is not in the pictures, beside the figures of its head."""
     name, share = nuisance.alone[0]
     if share >= nuisance.accuracy - 0.05:
-        what = f"{name} alone tells {best.scheme!r} with {_percent(share)}"
+        what = f"{name} alone tells {scheme!r} with {_percent(share)}"
     else:
         what = (
-            f"what is not in the pictures tells {best.scheme!r} with {_percent(nuisance.accuracy)}, "
+            f"what is not in the pictures tells {scheme!r} with {_percent(nuisance.accuracy)}, "
             f"{name} alone with {_percent(share)}"
         )
-    figures = best.figures
     return (
-        f"{what} ({best.head} {_percent(figures.accuracy)}, always the most frequent label "
-        f"{_percent(figures.majority)}): the label may be a shortcut."
+        f"{what} ({head} {_percent(accuracy)}, always the most frequent label {_percent(majority)}): "
+        "the label may be a shortcut."
     )
 
 

@@ -1,6 +1,6 @@
 """Which classes to merge, which to split, and what a label says: changing a scheme by what a head found."""
 
-from classifiers.regrouping.class_splits import ClassClusters, class_clusters
+from classifiers.regrouping.class_splits import ClassClusters, class_clusters, cut_class
 from classifiers.regrouping.entropy import label_entropy
 from classifiers.regrouping.merges import Merge, MergePath, merge_path, merges
 from classifiers.regrouping.pareto import Point, front
@@ -12,6 +12,7 @@ __all__ = [
     "MergePath",
     "Point",
     "class_clusters",
+    "cut_class",
     "front",
     "label_entropy",
     "merge_path",

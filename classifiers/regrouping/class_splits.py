@@ -74,6 +74,26 @@ def class_clusters(
         return [_of_class(X, code, np.flatnonzero(codes == code), most, seed) for code in wanted]
 
 
+def cut_class(X: VectorRows, rows: Rows, k: int, seed: int = 0) -> list[Rows]:
+    """The rows of a class (m,) of (n, d) vectors in k clusters, the largest first, clear ones or not; as above.
+
+    Raises SchemeError for fewer rows than clusters, or fewer different ones.
+    """
+    if not 2 <= k <= len(rows):
+        raise SchemeError(f"{counted(len(rows), 'image')} cannot be split into {k} clusters.")
+    generator = np.random.default_rng(seed)
+    with few_threads(True):
+        scores = _principal(np.asarray(X[rows], np.float64), generator)[None]
+        sample = scores[:, _some(len(rows), max(_MOST_IMAGES, k), generator)]
+        labels = nearest_centres(scores, k_means(sample, k, generator))[0]
+    found = [
+        rows[labels == cluster] for cluster in np.argsort(-np.bincount(labels, minlength=k), kind="stable")
+    ]
+    if not len(found[-1]):
+        raise SchemeError(f"the images are too much alike to be split into {k} clusters.")
+    return found
+
+
 def _of_class(X: VectorRows, code: int, rows: Rows, most: int, seed: int) -> ClassClusters:
     if len(rows) < FEWEST_IMAGES:
         reason = f"{counted(len(rows), 'image')} are too few: {FEWEST_IMAGES} are needed"

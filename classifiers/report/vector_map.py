@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from classifiers.banked import banked
@@ -72,10 +73,32 @@ def vector_maps(store: FeatureStore, comparison: Comparison, results: Sequence[R
         with suppress(StoreError):
             here = banked(store, space, comparison.images)
             of_space = [labelled(one.labels.codes) for one in results if one.space == space]
-            rows = _sample(comparison, np.flatnonzero(here & np.any(of_space, axis=0)))
+            rows = sample(comparison.images, np.flatnonzero(here & np.any(of_space, axis=0)))
             if len(rows):
-                found.append(_map(store, space, comparison, rows))
+                places, made = banked_places(store, space, comparison.images.iloc[rows])
+                found.append(VectorMap(space, rows, places, made))
     return found
+
+
+def banked_places(store: FeatureStore, space: str, images: pd.DataFrame) -> tuple[Places, str]:
+    """(n, 2) places of images on a map of a space, from `cache/maps` of the store or made for it; and how they are
+    made. At most 2,000 images.
+    """
+    hashes = np.ascontiguousarray(hashes_from_hex(images["hash"]))
+    directory = store.path / "cache" / "maps"
+    name = file_checksum(f"{_VERSION} {space} ".encode(), hashes.tobytes())
+    places = None
+    for path in directory.glob(f"{name}-*.map"):
+        with suppress(StoreError, OSError, ValueError):
+            places = _read(path, len(images))
+    if places is None:
+        places = project(store.vectors(space, images))
+        with suppress(StoreError, OSError):  # a store that cannot be written does without
+            commit_file(directory, name, ".map", places.tobytes())
+            kept = sorted(directory.glob("*.map"), key=lambda path: -path.stat().st_mtime)
+            for path in kept[_KEPT:]:
+                path.unlink(missing_ok=True)
+    return places, _made(len(images))
 
 
 def project(vectors: NDArray[Any]) -> Places:
@@ -111,31 +134,12 @@ def _t_sne(few: NDArray[Any]) -> NDArray[Any]:
     return placed
 
 
-def _sample(comparison: Comparison, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """At most 2,000 of these rows, those of the lowest hashes, ascending."""
+def sample(images: pd.DataFrame, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """At most 2,000 of these rows of the images, those of the lowest hashes, ascending."""
     if len(rows) <= MOST:
         return rows
-    hashes = comparison.images["hash"].to_numpy(object)[rows].astype(str)
+    hashes = images["hash"].to_numpy(object)[rows].astype(str)
     return np.sort(rows[np.argsort(hashes, kind="stable")[:MOST]])
-
-
-def _map(store: FeatureStore, space: str, comparison: Comparison, rows: NDArray[np.intp]) -> VectorMap:
-    images = comparison.images.iloc[rows]
-    hashes = np.ascontiguousarray(hashes_from_hex(images["hash"]))
-    directory = store.path / "cache" / "maps"
-    name = file_checksum(f"{_VERSION} {space} ".encode(), hashes.tobytes())
-    places = None
-    for path in directory.glob(f"{name}-*.map"):
-        with suppress(StoreError, OSError, ValueError):
-            places = _read(path, len(rows))
-    if places is None:
-        places = project(store.vectors(space, images))
-        with suppress(StoreError, OSError):  # a store that cannot be written does without
-            commit_file(directory, name, ".map", places.tobytes())
-            kept = sorted(directory.glob("*.map"), key=lambda path: -path.stat().st_mtime)
-            for path in kept[_KEPT:]:
-                path.unlink(missing_ok=True)
-    return VectorMap(space, rows, places, _made(len(rows)))
 
 
 def _read(path: Path, rows: int) -> Places:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from embedder.engines import Engine
     from store import FeatureStore, Space
 
 _HASH = re.compile(r"[0-9a-f]{32}")
@@ -53,16 +54,20 @@ def find_query(store: FeatureStore, name: str, images: pd.DataFrame) -> Query:
 
 def embed_query(query: Query, space: Space, weights: str | None, engine: str) -> NDArray[np.float32]:
     """The vector (dim,) of a file by exactly the recipe of a space. Raises ImageError, WeightsError."""
+    opened = open_engine_of(space.recipe, weights, engine, 1)
+    say(f"Embedding {query.name} with {opened.recipe.backbone}.")
+    return embed_bytes(query.name, query.data or b"", opened)
+
+
+def embed_bytes(name: str, data: bytes, engine: Engine) -> NDArray[np.float32]:
+    """The vector (dim,) of an image file of this name and these bytes. Raises ImageError."""
     from embedder.entries import Entry
     from embedder.errors import ImageError
     from embedder.files import embed_files
 
-    opened = open_engine_of(space.recipe, weights, engine, 1)
-    say(f"Embedding {query.name} with {opened.recipe.backbone}.")
-    entry = Entry(query.name, query.name, -1, -1, lambda _: query.data or b"")
-    found = embed_files([entry], opened)
+    found = embed_files([Entry(name, name, -1, -1, lambda _: data)], engine)
     if found.problems[0]:
-        raise ImageError(f"{query.name} cannot be embedded: {found.problems[0]}.")
+        raise ImageError(f"{name} cannot be embedded: {found.problems[0]}.")
     vector: NDArray[np.float32] = found.vectors[0]
     return vector
 

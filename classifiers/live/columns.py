@@ -1,0 +1,90 @@
+"""What a factorization knows of one class against the rest, kept, since most classes survive a change of scheme.
+
+A class's column of ±1 depends on which images are in it and on nothing else: merging two classes makes one new
+column, moving an image two, undoing none.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from classifiers.factorization import Factorization, Float
+from classifiers.leave_one_out import left_out, squared_errors
+from classifiers.signs import SignColumns, Signs
+
+_LARGEST = 256 << 20  # bytes of leave-one-out scores that are kept
+Part = TypeVar("Part")
+
+
+@dataclass
+class ColumnCache:
+    """The columns of label vectors of one factorization's rows, the least recently used forgotten first."""
+
+    factor: Factorization
+    largest: int = _LARGEST
+    _kept: OrderedDict[tuple[object, ...], Float] = field(default_factory=OrderedDict)
+    _bytes: int = 0
+
+    def means(self, columns: Sequence[SignColumns]) -> Float:
+        """Of each column, (t,)."""
+        return self._each("mean", columns, lambda new: self.factor.means(new)[:, None])[:, 0]
+
+    def projections(self, columns: Sequence[SignColumns]) -> Float:
+        """Centred columns in the eigenbasis, (r, t)."""
+        return self._each(
+            "projection", columns, lambda new: self.factor.project(new, self.means(new.parts)).T
+        ).T
+
+    def errors(
+        self, columns: Sequence[SignColumns], strengths: Float, told: NDArray[np.bool_] | None
+    ) -> Float:
+        """Mean squared leave-one-out errors of each column at each strength, on the rows that are `told`: (a, t)."""
+        about = (strengths.tobytes(), b"" if told is None else np.packbits(told).tobytes())
+
+        def make(new: Signs) -> Float:
+            P, means = self.projections(new.parts), self.means(new.parts)
+            return squared_errors(self.factor, new, means, P, strengths, told).T
+
+        return self._each(("errors", *about), columns, make).T
+
+    def left_out(self, columns: Sequence[SignColumns], strength: float) -> Float:
+        """Leave-one-out scores of every row, (n, t)."""
+
+        def make(new: Signs) -> Float:
+            P, means = self.projections(new.parts), self.means(new.parts)
+            rows = np.arange(len(self.factor.X))
+            scores = left_out(self.factor, new, means, P, np.full(new.width, strength), rows)
+            return np.concatenate(list(scores)).T
+
+        return self._each(("scores", strength), columns, make).T
+
+    def _each(self, what: object, columns: Sequence[SignColumns], make: Callable[[Signs], Float]) -> Float:
+        """(t, …): what is kept of each column, or made, all new ones together."""
+        names = [(what, _name(column)) for column in columns]
+        new = {name: column for name, column in zip(names, columns, strict=True) if name not in self._kept}
+        if new:
+            for name, one in zip(new, make(Signs(tuple(new.values()))), strict=True):
+                self._kept[name] = np.ascontiguousarray(one)
+                self._bytes += one.nbytes
+        found = np.stack([self._kept[name] for name in names])
+        for name in names:
+            self._kept.move_to_end(name)
+        while self._bytes > self.largest:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return found
+
+
+def columns_of(codes: NDArray[np.intp], classes: int) -> list[SignColumns]:
+    """The columns of a label vector, each by itself; a single one for two classes."""
+    whole = SignColumns.of(codes, classes)
+    return [SignColumns(codes, code, code + 1) for code in range(whole.first, whole.last)]
+
+
+def _name(column: SignColumns) -> bytes:
+    return np.packbits(column.codes == column.first).tobytes()

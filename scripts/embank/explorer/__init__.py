@@ -1,0 +1,1 @@
+"""`embank explore`: a local web page on which label schemes are regrouped, and what each change is worth."""

@@ -1,0 +1,233 @@
+"""One analyst at work: a scheme that changes, what each change is worth, and the way back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embank.explorer.kept_labels import Change, KeptLabels
+from embank.explorer.starts import EMPTY, Start, Starts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from classifiers.live import LiveFit, LiveResult, LiveScheme
+    from embank.explorer.collection import Collection
+    from embank.explorer.saved_schemes import SavedSchemes
+
+_STEPS = 200  # that can be undone
+_RESULTS = 12  # steps whose results are kept; others are found again when they are undone
+
+
+@dataclass(frozen=True)
+class Step:
+    """A scheme, and what it is worth; `why` says in a sentence why there is no result.
+
+    edit: what led to it, in words. by_name: whether that edit moved images between classes, not classes.
+    """
+
+    start: Start
+    live: LiveScheme
+    edit: str = ""
+    by_name: bool = False
+    result: LiveResult | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the page shows: a step, the one that it showed before, and which images are predicted otherwise now."""
+
+    revision: int
+    step: Step
+    before: Step | None = None
+    flips: NDArray[np.intp] | None = None
+    difference: dict[str, Any] | None = None
+    milliseconds: float | None = None
+
+
+class Session:
+    """Edits one after the other; `shown` is what is there at any time, and never changes in itself."""
+
+    def __init__(self, collection: Collection, starts: Starts, kept: KeptLabels, saved: SavedSchemes) -> None:
+        from classifiers.live import LiveFit
+
+        self.collection, self.starts, self.kept, self.saved = collection, starts, kept, saved
+        self.fit: LiveFit = LiveFit(collection.store, collection.space, collection.images)
+        self.keys = collection.keys()
+        self.growth: list[dict[str, float]] = []
+        self._lock = RLock()
+        self._hashes = list(collection.images["hash"])
+
+    def open(self, name: str | None = None) -> None:
+        """Begins with a scheme; without a name with the first that can be, or with none. Raises SchemeError."""
+        from classifiers.errors import SchemeError
+
+        try:
+            start = self.starts.open(name or self.starts.first())
+        except SchemeError:
+            if name:
+                raise
+            start = self.starts.open(EMPTY)
+        step = self._solved(Step(start, start.live))
+        self._steps, self._at = [step], 0
+        self._begin(start)
+        self.shown = Shown(0, step)
+        self._grow(step)
+
+    @property
+    def edited(self) -> bool:
+        """Whether the scheme is another than it was begun with."""
+        return self._at > 0
+
+    @property
+    def undoable(self) -> str | None:
+        """What would be undone, in words."""
+        return self._steps[self._at].edit if self._at else None
+
+    @property
+    def redoable(self) -> str | None:
+        """What would be done again, in words."""
+        return self._steps[self._at + 1].edit if self._at + 1 < len(self._steps) else None
+
+    def edit(self, what: str, change: Callable[[LiveScheme], LiveScheme], *, by_name: bool = False) -> Shown:
+        """Changes the scheme, and finds what it is worth. Raises SchemeError, and then nothing has changed."""
+        with self._lock:
+            started = time.perf_counter()
+            now = self._steps[self._at]
+            step = Step(now.start, change(now.live), what, by_name)
+            return self._show(self._at + 1, self._solved(step), by_name, started)
+
+    def begin(self, name: str) -> Shown:
+        """Begins with another scheme; that, too, can be undone. Raises SchemeError."""
+        with self._lock:
+            started = time.perf_counter()
+            start = self.starts.open(name)
+            step = self._solved(Step(start, start.live, f"starting from {start.name}", True))
+            shown = self._show(self._at + 1, step, True, started)
+            self._begin(start)
+            return shown
+
+    def undo(self) -> Shown:
+        """Goes back one step. Raises SchemeError if there is none."""
+        return self._go(-1, self.undoable, "undo")
+
+    def redo(self) -> Shown:
+        """Does again what was undone. Raises SchemeError if there is nothing."""
+        return self._go(1, self.redoable, "do again")
+
+    def save(self, name: str) -> dict[str, str]:
+        """Writes the scheme, and labels where it needs them. Raises SchemeError or StoreError."""
+        with self._lock:
+            step = self.shown.step
+            rule, told = self.saved.save(name, step.start, step.live)
+            self.starts.add(rule)
+            self.collection.images[f"labels.{name}"] = step.live.names
+            self.save_as = name
+            return told
+
+    def columns(self) -> list[str]:
+        """What a class can be split by."""
+        images = self.collection.images
+        named = [
+            name
+            for name in images.columns
+            if name in ("folder", "split", "source") or name.startswith("labels.")
+        ]
+        several = [name for name in named if images[name].nunique() > 1]
+        from store.labels import HISTORY_COLUMN
+
+        return [name for name in several if name != f"labels.{HISTORY_COLUMN}"]
+
+    def _go(self, by: int, what: str | None, verb: str) -> Shown:
+        from classifiers.errors import SchemeError
+
+        with self._lock:
+            started = time.perf_counter()
+            if what is None:
+                raise SchemeError(f"there is nothing to {verb}.")
+            moved = self._steps[max(self._at, self._at + by)]
+            to = self._at + by
+            self._steps[to] = self._solved(self._steps[to])
+            old_start = self._steps[self._at].start
+            shown = self._show(to, self._steps[to], moved.by_name, started)
+            if shown.step.start is not old_start:
+                self._begin(shown.step.start)
+            return shown
+
+    def _show(self, at: int, step: Step, by_name: bool, started: float) -> Shown:
+        from classifiers.live import difference
+
+        before = self._steps[self._at]
+        if at == self._at + 1 and (at == len(self._steps) or self._steps[at] is not step):
+            self._steps[at:] = [step]
+        self._at = at
+        self._forget()
+        both = before.result is not None and step.result is not None
+        flips = _flips(before, step, by_name) if both and before.start is step.start else None
+        compared = difference(before.result, step.result) if before.result and step.result else None
+        took = 1000 * (time.perf_counter() - started)
+        self.shown = Shown(self.shown.revision + 1, step, before, flips, compared, took)
+        self._keep_labels(before, step, by_name)
+        self._grow(step)
+        return self.shown
+
+    def _solved(self, step: Step) -> Step:
+        from classifiers.errors import HeadError
+
+        if step.result is not None or step.why is not None:
+            return step
+        try:
+            return replace(step, result=self.fit.solve(step.live.codes, len(step.live.classes)))
+        except HeadError as error:
+            sentence = str(error)
+            return replace(step, why=f"No figures yet: {sentence}")
+
+    def _begin(self, start: Start) -> None:
+        self.save_as = self.saved.suggested(start)
+        self._by_hand = False
+        self.growth = []
+
+    def _keep_labels(self, before: Step, step: Step, by_name: bool) -> None:
+        """Labels given by hand are kept in the store at once, and so is every change after the first of them."""
+        if before.start is not step.start:
+            return
+        changes = []
+        if by_name:
+            old, new = before.live.names, step.live.names
+            changes = [Change(self._hashes[i], old[i], new[i]) for i in np.flatnonzero(old != new)]
+        self._by_hand = self._by_hand or bool(changes)
+        if self._by_hand:
+            self.saved.keep(self.save_as)
+            labels = dict(zip(self._hashes, step.live.names, strict=True))
+            self.kept.keep(self.save_as, labels, changes)
+
+    def _grow(self, step: Step) -> None:
+        if step.result is None:
+            return
+        result = step.result
+        point = {"labels": result.n, "accuracy": result.accuracy, "low": result.low, "high": result.high}
+        self.growth = [*(one for one in self.growth if one["labels"] < result.n), point]
+
+    def _forget(self) -> None:
+        """Bounds what is kept: the steps, and the results of those long ago."""
+        over = max(0, len(self._steps) - 1 - _STEPS)
+        if over and self._at >= over:
+            self._steps, self._at = self._steps[over:], self._at - over
+        for number, step in enumerate(self._steps):
+            if abs(number - self._at) > _RESULTS and step.result is not None:
+                self._steps[number] = replace(step, result=None)
+
+
+def _flips(before: Step, after: Step, by_name: bool) -> NDArray[np.intp]:
+    """The images whose prediction is no heir of what it was: a merged class is the heir of each of its parts."""
+    from classifiers.live import heirs
+
+    assert before.result is not None and after.result is not None  # noqa: S101 (for the type checker)
+    same = heirs(before.live, after.live, by_name=by_name)
+    return np.flatnonzero(~same[before.result.predicted, after.result.predicted])

@@ -1,0 +1,28 @@
+// Short messages at the page's foot: what was done, and what went wrong in the server's own words.
+// @ts-check
+import { h, one } from "./dom.js";
+
+const STAY = 6000; // milliseconds; errors stay until they are closed
+
+/** @param {string} text @param {{wrong?: boolean, action?: {name: string, act: () => void}}} [how] */
+export function toast(text, { wrong = false, action } = {}) {
+  const place = one("#toasts");
+  for (const old of place.querySelectorAll(`.toast:not(.wrong), .toast[data-text="${CSS.escape(text)}"]`)) old.remove();
+  const gone = () => box.remove();
+  const box = h(`div.toast${wrong ? ".wrong" : ""}`, { role: wrong ? "alert" : "status", "data-text": text },
+    h("span", {}, text),
+    action && h("button.link", { type: "button", on: { click: () => { gone(); action.act(); } } }, action.name),
+    h("button.plain.icon", { type: "button", "aria-label": "Close this message", on: { click: gone } }, "×"));
+  place.append(box);
+  if (!wrong) setTimeout(gone, STAY);
+}
+
+/** Runs something for a click or a key; what it throws is shown, not lost. @template T @param {() => Promise<T>} act @returns {Promise<T | undefined>} */
+export async function tried(act) {
+  try {
+    return await act();
+  } catch (error) {
+    toast(error instanceof Error ? error.message : String(error), { wrong: true });
+    return undefined;
+  }
+}

@@ -1,0 +1,443 @@
+"""The explorer in a browser: classes merge and images are relabelled by pointer and keyboard, and figures follow."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+from classifiers import load_schemes
+from embedder.thumbnails import EDGE, make_thumbnail
+from store import FeatureStore
+from store.thumbnail_cache import ThumbnailCache
+from tests.conftest import draw
+from tests.explored import EACH, FOLDERS, banked, explorer, photos
+from tests.small_banks import small_bank, told_apart
+
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'"
+)
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install chromium")
+
+MANY = 10_000
+PATIENCE = 300  # tenths of a second
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A page, what went wrong on it, and what it asked for."""
+
+    page: Any
+    problems: list[str]
+    requests: list[str]
+
+
+def opened(browser: Any, address: str, width: int = 1280, scheme: str = "light") -> Opened:
+    page = browser.new_page(viewport={"width": width, "height": 860}, color_scheme=scheme)
+    problems: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]", state="attached")
+    return Opened(page, problems, requests)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("explored")
+    return banked(photos(folder / "photos"), folder / "photos.embank")
+
+
+@pytest.fixture
+def bank(template: Path, tmp_path: Path) -> Path:
+    """A store of its own for each test, of the same photos."""
+    return Path(shutil.copytree(template, tmp_path / "photos.embank"))
+
+
+@pytest.fixture
+def address(bank: Path) -> Iterator[str]:
+    with explorer(bank) as found:
+        yield found
+
+
+@pytest.fixture
+def at(browser: Any, address: str) -> Iterator[Opened]:
+    one = opened(browser, address)
+    yield one
+    one.page.close()
+
+
+@pytest.fixture
+def page(at: Opened) -> Any:
+    return at.page
+
+
+@pytest.fixture(scope="module")
+def standing(template: Path) -> Iterator[str]:
+    """The address of one server for all tests that change nothing."""
+    with explorer(template) as found:
+        yield found
+
+
+@pytest.fixture
+def untouched(browser: Any, standing: str) -> Iterator[Any]:
+    """A page for a test that changes nothing."""
+    one = opened(browser, standing)
+    yield one.page
+    one.page.close()
+
+
+def names(page: Any) -> list[str]:
+    """The classes on the board, in order."""
+    found: list[str] = page.locator(".column[data-code] .title").all_inner_texts()
+    return [name.strip() for name in found]
+
+
+def count(page: Any, name: str) -> int:
+    """How many images the board says are in a class."""
+    column = page.locator(".column[data-code]").filter(has=page.get_by_role("button", name=f"Rename {name}"))
+    return int(column.locator(".facts span").first.inner_text().split()[0].replace(",", ""))
+
+
+def accuracy(page: Any) -> str:
+    text: str = page.locator("#headline .big b").inner_text()
+    return text
+
+
+def classes_become(page: Any, expected: list[str]) -> None:
+    """Waits until the board has these classes, in any order."""
+    for _ in range(PATIENCE):
+        if sorted(names(page)) == sorted(expected):
+            return
+        page.wait_for_timeout(100)
+    assert sorted(names(page)) == sorted(expected)
+
+
+def drag(page: Any, start: Any, end: Any) -> None:
+    a, b = start.bounding_box(), end.bounding_box()
+    page.mouse.move(a["x"] + a["width"] / 2, a["y"] + a["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(a["x"] + a["width"] / 2 + 15, a["y"] + 20, steps=3)
+    page.mouse.move(b["x"] + b["width"] / 2, b["y"] + b["height"] / 2, steps=5)
+    page.mouse.up()
+
+
+def test_a_class_dragged_onto_another_merges_and_figures_follow(at: Opened) -> None:
+    page, before = at.page, accuracy(at.page)
+    assert sorted(names(page)) == list(FOLDERS)
+    assert re.fullmatch(r"\d+\.\d %", before)
+    columns = page.locator(".column[data-code]")
+    drag(page, columns.nth(0).locator(".grip"), columns.nth(1).locator(".grid"))
+    classes_become(page, ["bee", "cat", "dog"])
+    assert count(page, "bee") == 2 * EACH
+    assert accuracy(page) != before
+    headline = page.locator("#headline").inner_text()
+    assert "points" in headline and " ms" in headline
+    assert page.locator(".recalls dt").all_inner_texts() == names(page)
+    assert page.locator(".matrix tbody tr").count() == 3
+    page.keyboard.press("Control+z")
+    classes_become(page, list(FOLDERS))
+    assert accuracy(page) == before
+    page.keyboard.press("Control+Shift+z")
+    classes_become(page, ["bee", "cat", "dog"])
+    assert at.problems == []
+
+
+def test_the_keyboard_alone_merges_renames_and_puts_back(page: Any) -> None:
+    page.get_by_role("button", name="Move ant onto another class").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowRight")  # from bee, which is next, to cat
+    assert page.locator(".column.target .title").inner_text() == "cat"
+    page.keyboard.press("Escape")
+    assert page.locator(".column.target, .column.lifted").count() == 0
+    assert len(names(page)) == 4
+    page.keyboard.press("m")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    classes_become(page, ["bee", "cat", "dog"])
+    assert count(page, "cat") == 2 * EACH
+    assert "column" in page.evaluate("document.activeElement.closest('.column').className")  # not lost
+    page.get_by_role("button", name="Rename cat").focus()
+    page.keyboard.press("F2")
+    page.keyboard.type("ant or cat")
+    page.keyboard.press("Enter")
+    classes_become(page, ["ant or cat", "bee", "dog"])
+    page.keyboard.press("F2")
+    page.keyboard.type("<img src=x onerror=alert(1)>")  # a name is text, whatever is in it
+    page.keyboard.press("Enter")
+    classes_become(page, ["<img src=x onerror=alert(1)>", "bee", "dog"])
+
+
+def test_a_name_that_is_taken_is_refused_in_a_sentence(page: Any) -> None:
+    page.get_by_role("button", name="Rename ant").click()
+    page.keyboard.type("bee")
+    page.keyboard.press("Enter")
+    alert = page.get_by_role("alert").filter(has_text="bee")
+    alert.wait_for()
+    assert sorted(names(page)) == list(FOLDERS)
+
+
+def test_drop_restore_and_split(page: Any) -> None:
+    page.get_by_role("button", name="More for dog").click()
+    page.get_by_role("menuitem", name="Drop").click()
+    classes_become(page, ["ant", "bee", "cat"])
+    page.get_by_role("button", name="Restore").click()
+    classes_become(page, list(FOLDERS))
+    page.get_by_role("button", name="More for ant").click()
+    page.get_by_role("menuitem", name="Split").click()
+    page.get_by_role("dialog").get_by_role("button", name="Split").click()
+    sync_api.expect(page.locator(".column[data-code]")).to_have_count(5)
+    parts = [name for name in names(page) if name not in FOLDERS]
+    assert sum(count(page, name) for name in parts) == EACH and all(count(page, name) for name in parts)
+
+
+def test_a_cell_of_the_confusions_shows_its_images(untouched: Any) -> None:
+    page = untouched
+    cell = page.locator(".matrix .miss:not(.s0)").first
+    number = int(cell.inner_text())
+    said = cell.get_attribute("aria-label")
+    cell.focus()
+    page.keyboard.press("Enter")
+    page.locator("#look .card[data-id]").first.wait_for()
+    assert page.locator("#look .card").count() == number
+    assert page.locator("#look h2").inner_text() == said.split(":")[0]
+    page.locator(".matrix button[tabindex='0']").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.matches('.matrix button')")
+
+
+def test_images_are_relabelled_by_number_and_flips_are_told(page: Any) -> None:
+    page.get_by_role("tab", name="Images").click()
+    page.get_by_role("button", name="All images").click()
+    sync_api.expect(page.locator("#look .strip.under")).to_contain_text(f"{4 * EACH} images")
+    page.locator("#look .grid").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+ArrowRight")
+    sync_api.expect(page.locator("#relabel")).to_contain_text("2 images selected")
+    wanted = page.locator("#relabel .legend button").nth(3).inner_text().split()[-1]
+    page.keyboard.press("4")
+    page.get_by_role("status").filter(has_text=f"2 images are now {wanted}").wait_for()
+    page.get_by_role("tab", name="Classes").click()
+    assert count(page, "dog") == EACH + 2 and count(page, "ant") == EACH - 2
+    page.locator("#undo").click()
+    sync_api.expect(page.locator("#redo")).to_be_enabled()
+    assert count(page, "ant") == EACH
+
+
+def test_an_image_dragged_onto_a_class_is_relabelled(page: Any) -> None:
+    columns = page.locator(".column[data-code]")
+    card = columns.nth(0).locator(".card[data-id]").first
+    card.wait_for()
+    drag(page, card, columns.nth(2).locator(".grid"))
+    page.get_by_role("status").filter(has_text="1 image is now cat").wait_for()
+    assert (count(page, "ant"), count(page, "cat")) == (EACH - 1, EACH + 1)
+
+
+def test_what_is_saved_is_what_compare_reads_and_comes_back(bank: Path, browser: Any) -> None:
+    with explorer(bank) as address:
+        page = opened(browser, address).page
+        page.get_by_role("button", name="Move ant onto another class").focus()
+        for key in ("Space", "Enter"):
+            page.keyboard.press(key)
+        classes_become(page, ["bee", "cat", "dog"])
+        page.get_by_role("button", name="Save …").click()
+        page.get_by_label("Name of the scheme").fill("insects")
+        page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        written = page.get_by_role("dialog").locator("pre")
+        written.first.wait_for()
+        shown, command = written.all_inner_texts()
+        assert "embank compare" in command
+        page.close()
+    path = bank.parent / shown
+    labels = load_schemes(path)["insects"].labels(FeatureStore(bank).images())
+    assert sorted(labels.classes) == ["bee", "cat", "dog"]
+    assert np.bincount(labels.codes).tolist() == [2 * EACH, EACH, EACH]
+    with explorer(bank, "--schemes", str(path), "--scheme", "insects") as address:
+        page = opened(browser, address).page
+        assert sorted(names(page)) == ["bee", "cat", "dog"]
+        assert count(page, "bee") == 2 * EACH
+        page.close()
+
+
+def test_a_loop_on_the_map_selects(untouched: Any) -> None:
+    page = untouched
+    page.get_by_role("tab", name="Map").click()
+    sync_api.expect(page.locator(".chips button")).to_have_count(5)  # and one for images without a class
+    box = page.locator(".map canvas").bounding_box()
+    left, top, right, bottom = (
+        box["x"] + 2,
+        box["y"] + 2,
+        box["x"] + box["width"] - 2,
+        box["y"] + box["height"] - 2,
+    )
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for x, y in ((right, top), (right, bottom), (left, bottom), (left, top)):
+        page.mouse.move(x, y, steps=4)
+    page.mouse.up()
+    sync_api.expect(page.locator("#relabel")).to_contain_text(f"{4 * EACH} images selected")
+    page.keyboard.press("Escape")
+    sync_api.expect(page.locator("#relabel")).to_contain_text("Nothing selected")
+    page.locator(".map").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    sync_api.expect(page.locator("#relabel")).to_contain_text("1 image selected")
+    assert page.locator(".tip").is_visible()
+
+
+def test_filters_find_and_say_what_is_wrong(untouched: Any) -> None:
+    page = untouched
+    page.get_by_role("tab", name="Images").click()
+    field = page.get_by_role("searchbox")
+    field.fill("folder == 'ant'")
+    field.press("Enter")
+    sync_api.expect(page.locator("#look .strip.under")).to_contain_text(f"{EACH} images")
+    page.get_by_role("button", name="Select all").click()
+    sync_api.expect(page.locator("#relabel")).to_contain_text(f"{EACH} images selected")
+    field.fill("colour ==")
+    field.press("Enter")
+    said = page.locator("#find-said")
+    said.wait_for()
+    assert len(said.inner_text()) > 20
+    assert field.get_attribute("aria-invalid") == "true"
+    assert page.locator("#look .card").count() == 0
+
+
+def test_a_list_stays_that_of_its_class_when_others_merge(page: Any) -> None:
+    page.get_by_role("button", name="More for dog").click()
+    page.get_by_role("menuitem", name="Show its images").click()
+    sync_api.expect(page.locator("#look .strip.under")).to_contain_text(f"{EACH} images")
+    page.get_by_role("tab", name="Classes").click()
+    page.get_by_role("button", name="Move ant onto another class").focus()
+    for key in ("m", "Enter"):
+        page.keyboard.press(key)
+    classes_become(page, ["bee", "cat", "dog"])
+    page.get_by_role("tab", name="Images").click()
+    sync_api.expect(page.locator("#look .strip.under")).to_contain_text(f"{EACH} images")
+    assert page.locator("#look h2").inner_text() == "dog"
+    shown = page.locator("#look .card[data-id] .caption b").all_inner_texts()
+    assert shown and set(shown) == {"dog"}
+
+
+def test_a_file_that_is_no_picture_is_told(untouched: Any) -> None:
+    untouched.get_by_role("tab", name="Images").click()
+    untouched.set_input_files(
+        "#look input[type=file]", {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
+    )
+    sync_api.expect(untouched.locator("#find-said")).to_contain_text("notes.jpg: ")
+    assert untouched.locator("#look .card").count() == 0
+
+
+def test_images_like_one(untouched: Any) -> None:
+    page = untouched
+    page.get_by_role("tab", name="Images").click()
+    page.locator("#look .card[data-id]").first.wait_for()
+    page.locator("#look .grid").focus()
+    page.keyboard.press("s")
+    sync_api.expect(page.locator("#look h2")).to_have_text(re.compile("^Like "))
+    page.locator("#look .card[data-id]").first.wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_view_is_as_wide_as_its_window(browser: Any, standing: str, width: int, scheme: str) -> None:
+    one = opened(browser, standing, width, scheme)
+    for tab in one.page.locator("[role=tab]:visible").all():
+        tab.click()
+        one.page.wait_for_timeout(200)
+        assert one.page.evaluate("document.documentElement.scrollWidth") == width
+    paper = one.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
+    one.page.locator("#theme").click()
+    assert one.page.evaluate("getComputedStyle(document.body).backgroundColor") != paper
+    assert one.problems == []
+    host = urlsplit(standing).netloc
+    assert {urlsplit(url).netloc for url in one.requests if not url.startswith(("data:", "blob:"))} == {host}
+    one.page.close()
+
+
+def test_the_token_leaves_the_address_and_reloading_shows_the_same(page: Any, address: str) -> None:
+    assert urlsplit(address).query and not urlsplit(page.url).query
+    page.get_by_role("button", name="Move ant onto another class").focus()
+    for key in ("Space", "Enter"):
+        page.keyboard.press(key)
+    classes_become(page, ["bee", "cat", "dog"])
+    page.reload()
+    page.wait_for_selector("html[data-ready]", state="attached")
+    assert sorted(names(page)) == ["bee", "cat", "dog"]
+
+
+def test_screen_readers_are_told_what_things_are(untouched: Any) -> None:
+    page = untouched
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, img, [role=listbox], [role=tabpanel]")]
+        .filter(each => !(each.getAttribute("aria-label") || each.getAttribute("aria-labelledby")
+          || each.textContent.trim() || each.alt || each.labels?.length || each.hidden))
+        .map(each => each.outerHTML.slice(0, 90))"""
+    )
+    assert unnamed == []
+
+
+def test_ten_thousand_images_are_not_all_loaded(browser: Any, tmp_path: Path) -> None:
+    vectors, codes = told_apart(20, MANY // 20, 16)
+    keys = [f"kind {code:02}/{number:05}.jpg" for number, code in enumerate(codes)]
+    store = small_bank(tmp_path / "many.embank", keys, [vectors])
+    small = make_thumbnail(draw(0, (60, 60)), EDGE)
+    ThumbnailCache.of(store.path, EDGE).add(dict.fromkeys(store.images()["hash"], small))
+    with explorer(store.path) as address:
+        one = opened(browser, address)
+        one.page.locator(".column .card[data-id] img").first.wait_for()
+        one.page.wait_for_timeout(500)
+        assert one.page.locator(".card").count() < 300
+        asked = [url for url in one.requests if "/thumb" in url]
+        assert 10 < len(asked) < 300
+        grid = one.page.locator(".column .grid").first
+        grid.evaluate("each => { each.scrollTop = each.scrollHeight; }")
+        last = one.page.locator(f".column .card[aria-posinset='{MANY // 20}'][data-id]").first
+        last.wait_for()
+        assert one.page.locator(".card").count() < 300
+        assert len([url for url in one.requests if "/thumb" in url]) < 400
+        assert one.problems == []
+        one.page.close()
+
+
+def test_labelling_from_nothing(browser: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "loose"
+    folder.mkdir()
+    for path in photos(tmp_path / "photos").rglob("*.png"):
+        shutil.copy(path, folder / f"{path.parent.name}-{path.name}")
+    with explorer(banked(folder, tmp_path / "loose.embank")) as address:
+        one = opened(browser, address)
+        page = one.page
+        assert page.get_by_role("tab", name="Labelling").get_attribute("aria-selected") == "true"
+        for name in ("ant", "other"):
+            page.get_by_label("Name of a new class").fill(name)
+            page.keyboard.press("Enter")
+        for done in range(1, 9):
+            key = page.locator(".asked figcaption").inner_text()
+            page.keyboard.press("1" if key.startswith("ant") else "2")
+            sync_api.expect(page.locator(".asked figcaption")).not_to_have_text(key)
+            sync_api.expect(page.locator("#about")).to_contain_text(f"{done} of {4 * EACH} images labelled")
+        page.get_by_role("tab", name="Classes").click()
+        assert sum(count(page, name) for name in names(page)) == 8
+        assert one.problems == []
+        page.close()
