@@ -9,14 +9,13 @@ from pathlib import Path
 
 from embedder.errors import RecipeError, SourceError
 from embedder.recipe import Recipe
-from embedder.remote_files import is_url
 from embedder.report import EmbedReport, Progress
 from embedder.run import Run
 from embedder.settings import JobSettings
 from embedder.sources import Source, may_be_there, open_source
 from embedder.weights import known_recipe
 from store import FeatureStore, StoreWriter
-from store.object_path import store_path
+from store.object_path import is_url, store_path
 
 
 def embed(

@@ -34,7 +34,7 @@ from embedder.ray_worker import (
     replace_listing_here,
 )
 from embedder.recipe import FrozenRecipe, Recipe
-from embedder.remote_files import is_url, read_url
+from embedder.remote_files import read_url
 from embedder.report import EmbedReport
 from embedder.settings import JobSettings
 from embedder.sources import Source
@@ -42,6 +42,7 @@ from embedder.units import Unit
 from embedder.weights import known_recipe
 from store import StoreWriter
 from store.errors import StoreWriteError, first_line
+from store.object_path import is_url
 
 _LANDMARKS = 8
 _AHEAD = 2  # tasks at a worker, so that it need not wait for the next

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 
 from embedder.entries import Entry
-from embedder.remote_files import is_url, read_url
+from embedder.remote_files import read_url
 from embedder.units import Unit
+from store.object_path import is_url
 
 SMALLEST, LARGEST, LARGEST_OF_ALL = 64, 512, 4096  # images of a task, about
 _MOST_TASKS = 500  # before tasks grow: each is a part and a listing file, that somebody has to merge

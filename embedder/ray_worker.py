@@ -28,6 +28,7 @@ from embedder.units import Unit, without
 from embedder.worker import Worker
 from store import StoreWriter
 from store.errors import StoreError, StoreWriteError, first_line
+from store.object_path import store_path
 
 COUNTS = ("embedded", "skipped", "duplicates", "failed")
 TRIES = 3  # of a unit: once among others, then alone
@@ -131,7 +132,7 @@ class RayWorker:
 
     def _start_afresh(self) -> None:
         """Looks at the store anew: what was done before something went wrong is banked."""
-        store = Path(self._job.store)
+        store = store_path(self._job.store)
         if not store.exists():
             raise RunnerError(
                 f"the store {store} is not here: it must be on a disk that all machines of the cluster share, at the "
