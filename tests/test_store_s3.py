@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.conftest import Embank, FakeEngines, WritePhoto
 
 s3fs = pytest.importorskip("s3fs", reason="the extra embank[s3] is not installed")
-pytest.importorskip("moto.server", reason="moto[server], which stands for S3, is not installed")
+pytest.importorskip("moto.server", reason="moto, which stands for S3, is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 ROOT = Path(__file__).parents[1]
