@@ -39,6 +39,7 @@ class Claims:
     def __init__(self, store: Path, source: str, spaces: Iterable[str]) -> None:
         self._directories = [store / "cache" / "claims" / space / source for space in sorted(spaces)]
         self._held: dict[str, list[Path]] = {}
+        self._renewing = threading.Lock()  # or a beat could bring back an object that was just released
         self._pause = OBJECT_HEARTBEAT_S if isinstance(store, ObjectPath) else HEARTBEAT_S
         self._clock_ahead = 0.0  # of the file system's clock, which is another machine's on a shared one
         self._ended = threading.Event()
@@ -70,7 +71,8 @@ class Claims:
 
     def release(self, unit: str) -> None:
         """Gives a unit back: what was done of it must be committed by now."""
-        _remove(self._held.pop(unit))
+        with self._renewing:
+            _remove(self._held.pop(unit))
 
     def _take_file(self, directory: Path, unit: str) -> Path | None:
         """The first of `<unit>.0`, `<unit>.1`, … that is free, if those before it are of dead writers.
@@ -116,10 +118,11 @@ class Claims:
 
     def _beat(self) -> None:
         while not self._ended.wait(self._pause):
-            for paths in list(self._held.values()):
-                for path in paths:
-                    with suppress(OSError):
-                        _renew(path)
+            for unit in list(self._held):
+                with self._renewing:
+                    for path in self._held.get(unit, ()):
+                        with suppress(OSError):
+                            _renew(path)
 
 
 def _holder() -> bytes:

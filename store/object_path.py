@@ -24,6 +24,7 @@ CONNECTIONS = 32
 _URL = re.compile(r"(?!(?:file|local):)[A-Za-z][A-Za-z0-9+.-]+://.")
 _COLLAPSED = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
 _EXTRAS = {"s3": "embank[s3]", "s3a": "embank[s3]"}
+_ATOMIC = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oci", "oss", "memory")  # an object appears whole
 _TIMES = ("LastModified", "last_modified", "mtime", "updated", "created")
 _CHECK = "Check the bucket's name, the credentials and the network, and run the same command again."
 
@@ -214,6 +215,11 @@ def _open_filesystem(url: str) -> tuple[Any, str]:
     import fsspec.core
 
     protocol = url.partition("://")[0]
+    if protocol not in _ATOMIC:
+        raise StoreError(
+            f"{url} is on no object store that embank knows to write files whole or not at all: expected s3://, gs://, "
+            "az:// or such. Mount the place, or copy the store, and give its path."
+        )
     options: dict[str, Any] = {"use_listings_cache": False}  # others write while we read
     if protocol in ("s3", "s3a"):
         options["config_kwargs"] = {"max_pool_connections": CONNECTIONS}
@@ -225,13 +231,8 @@ def _open_filesystem(url: str) -> tuple[Any, str]:
         raise StoreError(f"{url} cannot be opened: its package is missing. Install it: {what}.") from error
     except ValueError as error:
         raise StoreError(
-            f"{url} is a URL of an unknown kind ({first_line(error)}): expected one such as s3://bucket/pets.embank, "
-            "gs://… or memory://…"
+            f"{url} cannot be opened ({first_line(error)}): expected a URL such as s3://bucket/pets.embank."
         ) from error
-    if protocol in ("http", "https"):
-        raise StoreError(
-            f"{url} is on a web server, where nothing can be listed: expected s3://, gs:// or such."
-        )
     return files, name
 
 

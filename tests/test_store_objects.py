@@ -346,8 +346,9 @@ def test_a_path_on_an_object_store_never_touches_the_disk(memory: MemoryFileSyst
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("nothing://bucket/a.embank", "URL of an unknown kind"),
-        ("https://example.invalid/a.embank", "web server"),
+        ("nothing://bucket/a.embank", "no object store"),
+        ("https://example.invalid/a.embank", "no object store"),
+        ("sftp://host/a.embank", "no object store"),
     ],
 )
 def test_a_url_that_cannot_be_opened_is_said(url: str, says: str) -> None:
