@@ -238,7 +238,7 @@ def test_a_class_is_split_by_a_column_by_clusters_and_by_an_expression(store: Fe
 def test_dropped_classes_come_back(at: Explorer) -> None:
     state = at.post("drop", **{"class": 1})
     assert state["dropped"] == [{"name": "bee", "count": 25}] and state["figures"]["n"] == 75
-    assert at.get("image", id=1)["label"] is None
+    assert at.get("image", id=26)["label"] is None
     assert counts(at.post("restore", name="bee")) == dict.fromkeys(CLASSES, 25)
 
 
