@@ -55,6 +55,13 @@ def test_nothing_is_answered_without_the_token(at: Explorer, path: str, cookie: 
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("other", ['a={"b":1}', "a[b]=1", "a b=c d", 'a="', "=;;(", "a"])
+def test_cookies_of_other_programs_do_not_matter(at: Explorer, other: str) -> None:
+    for cookies in (f"{other}; embank-8000={TOKEN}", f"embank-8000={TOKEN}; {other}"):
+        at.headers = {"host": HOST, "cookie": cookies}
+        assert at.raw("GET", "/api/state").status == 200
+
+
 def test_the_token_is_taken_from_the_first_address_alone(at: Explorer) -> None:
     at.headers = {"host": HOST}
     answer = at.raw("GET", f"/?token={TOKEN}")
