@@ -9,7 +9,8 @@ if not hasattr(store, "FORMAT_VERSION"):
     )
 
 from classifiers.audits.audit import Audit
-from classifiers.banked_rows import LeftOut, fit_ridge_on_store
+from classifiers.banked_rows import fit_ridge_on_store
+from classifiers.by_parts import LeftOut
 from classifiers.comparing import compare, run_comparison
 from classifiers.default_schemes import default_schemes
 from classifiers.dense import DenseHead

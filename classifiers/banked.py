@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from classifiers.banked_rows import BankedRows, fit_ridge_on_store
+from classifiers.banked_rows import fit_ridges_on_rows, learn_codes
+from classifiers.by_parts import PartedRidges, Runner, ThreadRunner
 from classifiers.errors import HeadError
 from classifiers.factor_cache import FactorCache, KeptFactors
 from classifiers.fitting import fit_on_views
 from classifiers.gram import Gram
 from classifiers.presets import Estimator
 from classifiers.ridge import RidgeHead
+from classifiers.space_rows import SpaceRows
 from classifiers.splits import Rows
 from classifiers.targets import Targets
 from store import FeatureStore
@@ -91,30 +93,64 @@ class Bank:
 
 
 class StreamedBank:
-    """Vectors that are read from the store, a block of rows at a time; ridge heads alone can be fitted on them."""
+    """Vectors that are read from the store, by parts; ridge heads alone can be fitted on them.
 
-    def __init__(self, store: FeatureStore, space: str, images: pd.DataFrame) -> None:
-        self.space = space
-        self._store, self._images = store, images
+    rows: the images that are used at all. folds: whether what is fitted is most of these, several times over.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        space: str,
+        images: pd.DataFrame,
+        rows: Rows,
+        folds: bool = False,
+        runner: Runner | None = None,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self._space = store.space(space)
+        self.space = self._space.id
+        self._hashes = hashes_from_hex(images["hash"])
+        self._places = self._space.find(self._hashes)
         self._factors = FactorCache.of(store)
+        self._rows, self._folds, self._runner, self._tell = rows, folds, runner, tell
 
     def __getitem__(self, rows: Rows) -> NDArray[np.float32]:
-        return BankedRows(self._store, self.space, self._images.iloc[rows])[:]
+        return SpaceRows(self._space, self._places[rows])[:]
 
     def kept(self, rows: Rows) -> KeptFactors:
-        """That of these rows in their order."""
-        return self._factors.rows(self.space, hashes_from_hex(self._images["hash"].iloc[rows]))
+        """That of these rows in the order in which they lie; of a fold it is made from the Gram matrix of all."""
+        ordered = self._ordered(rows)
+        rest = np.setdiff1d(self._rows, rows, assume_unique=True)
+        gram = (lambda: self._gram_without(rest)) if self._folds and len(rest) < len(rows) else None
+        return self._factors.rows(self.space, self._hashes[ordered], gram)
 
     def fit(self, heads: Sequence[Estimator], rows: Rows, codes: Sequence[Targets]) -> list[str]:
         """On the images themselves. Raises HeadError for any but ridge heads."""
-        if any(type(head) is not RidgeHead for head in heads):
+        ridges = [head for head in heads if type(head) is RidgeHead]
+        if len(ridges) < len(heads):
             raise HeadError(
                 f"the vectors of {self.space} do not fit in memory, and only ridge heads are trained without: take "
                 "ridge, or fewer images (where: in the scheme, or --train-sizes)"
             )
-        found = fit_ridge_on_store(
-            self._store, self.space, self._images.iloc[rows], codes, **heads[0].get_params()
+        order = np.argsort(self._places[rows], kind="stable")
+        X = SpaceRows(self._space, self._places[rows[order]])
+        learned = [learn_codes(head, one[order], X) for head, one in zip(ridges, codes, strict=True)]
+        fit_ridges_on_rows(
+            ridges, X, learned, None, self.kept(rows), self._runner, self._tell, with_codes=False
         )
-        for head, one in zip(heads, found, strict=True):
-            vars(head).update(vars(one.head))
         return []
+
+    def _ordered(self, rows: Rows) -> Rows:
+        return np.asarray(rows[np.argsort(self._places[rows], kind="stable")])
+
+    def _gram_without(self, rest: Rows) -> Gram:
+        return self._gram.less(self._gram_of(rest)) if len(rest) else self._gram
+
+    @cached_property
+    def _gram(self) -> Gram:
+        return self._gram_of(self._rows)
+
+    def _gram_of(self, rows: Rows) -> Gram:
+        X = SpaceRows(self._space, self._places[self._ordered(rows)])
+        return PartedRidges(X, self._runner or ThreadRunner(), self._tell).gram()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,71 +12,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from classifiers.by_parts import LeftOut, PartedRidges, Runner, ThreadRunner
 from classifiers.errors import HeadError
 from classifiers.factor_cache import FactorCache, KeptFactors
 from classifiers.factorization import factorize
 from classifiers.fitting import label_vector, same_rows
 from classifiers.ridge import RidgeHead, by_weights, left_out_codes, solve_ridges
 from classifiers.row_weights import sample_weights
+from classifiers.space_rows import SpaceRows
 from classifiers.targets import agreeing
 from store import FeatureStore
-from store.columns import hashes_from_hex
+from store.columns import Hashes, hashes_from_hex
+from store.space import Space
 
-_MAPPED = 1 << 28  # bytes; pages of mapped parts count as resident memory until they are let go
 
-
-class BankedRows:
-    """The vectors of some images of a space, float32 (n, dim), read when rows are taken, as of an array.
+def banked_rows(store: FeatureStore, space: str, images: pd.DataFrame) -> SpaceRows:
+    """The vectors of some images of a space, read when rows are taken, as of an array.
 
     Raises HeadError if an image has no vector there.
     """
-
-    dtype = np.dtype(np.float32)
-
-    def __init__(self, store: FeatureStore, space: str, images: pd.DataFrame) -> None:
-        self.space = store.space(space)
-        self._rows = self.space.find(hashes_from_hex(images["hash"]))
-        if (self._rows < 0).any():
-            raise HeadError(
-                f"{int((self._rows < 0).sum()):,} of {len(images):,} images have no vector in {self.space.id}. Leave "
-                "them out, or embed them."
-            )
-        self.shape = (len(images), self.space.dim)
-        self._taken = 0
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, rows: Any) -> NDArray[np.float32]:  # noqa: ANN401 (as arrays are)
-        wanted = self._rows[rows]
-        block = np.empty((len(wanted), self.space.dim), np.float32)
-        self.space.read(wanted, block)
-        self._taken += block.nbytes
-        if self._taken > _MAPPED:
-            self.space.release()
-            self._taken = 0
-        if not np.isfinite(block.sum()) and not np.isfinite(block).all():
-            raise HeadError(
-                f"{self.space.id} has NaN or infinity values; `embank verify` finds them. Leave these images out."
-            )
-        return block
-
-    def order(self) -> NDArray[np.intp]:
-        """The rows in the order in which they lie in the parts: (n,)."""
-        return np.argsort(self._rows, kind="stable")
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A ridge head, and for each image the code that it would be given had it been left out.
-
-    predicted: (n,) indices of `head.classes_`, or (n, t) bool of labels; -1 (False) where it has no label.
-    accuracy: the share of labelled images whose code is right, all labels of them if there are several.
-    """
-
-    head: RidgeHead
-    predicted: NDArray[Any]
-    accuracy: float
+    chosen = store.space(space)
+    return _checked_rows(chosen, chosen.find(hashes_from_hex(images["hash"])))
 
 
 def fits_in_memory(store: FeatureStore, space: str, images: pd.DataFrame) -> bool:
@@ -102,63 +57,127 @@ def _free_memory() -> float:
 def fit_ridge_on_store(
     store: FeatureStore,
     space: str,
-    images: pd.DataFrame,
+    images: pd.DataFrame | None,
     label_vectors: Sequence[NDArray[Any]],
     *,
     sample_weight: ArrayLike | None = None,
+    runner: Runner | None = None,
+    tell: Callable[[str], None] | None = None,
+    leave_out: bool = True,
     **options: Any,  # noqa: ANN401 (of RidgeHead)
 ) -> list[LeftOut]:
     """A ridge head for each label vector, on the images where it is not missing, without reading all at once.
 
-    label_vectors: (n,) each, or (n, t) of 0 and 1. sample_weight: (n,) from 0 up; images that weigh 0 are left out.
-    Those with labels on the same images share a factorization, which is kept in the store's cache; with
-    `class_weight` each label vector has its own. Each pass over the vectors holds one block of rows; beside it, memory
-    goes with images × strengths and dimensions². `options` are those of RidgeHead. Raises HeadError.
+    images: None for all of the space, in the order of `Space.banked`. label_vectors: (n,) each, or (n, t) of 0 and 1.
+    sample_weight: (n,) from 0 up; images that weigh 0 are left out. Those with labels on the same images share a
+    factorization, which is kept in the store's cache, and two passes over their vectors (`PartedRidges`); with
+    `class_weight` each label vector has its own. runner: who works on the parts, threads by default; `tell` is told how
+    far a pass is. Without `leave_out` nothing is said of rows that are left out, and strengths are chosen by leaving
+    out 262,144 of them at most: one pass instead of two. `options` are those of RidgeHead. Raises HeadError.
     """
-    labels = [label_vector(y, len(images), number) for number, y in enumerate(label_vectors)]
-    weights = None if sample_weight is None else sample_weights(sample_weight, len(images))
+    chosen_space = store.space(space)
+    hashes, places = _places(chosen_space, images)
+    labels = [label_vector(y, len(places), number) for number, y in enumerate(label_vectors)]
+    weights = None if sample_weight is None else sample_weights(sample_weight, len(places))
     found: list[LeftOut | None] = [None] * len(labels)
     for rows, group in same_rows(labels):
-        chosen = np.flatnonzero(rows if weights is None else rows & (weights > 0))
-        if not len(chosen):
+        order = _in_parts(places, rows if weights is None else rows & (weights > 0))
+        if not len(places[order]):
             raise HeadError(f"label vector {group[0]} has no labels.")
-        order = chosen[BankedRows(store, space, images.iloc[chosen]).order()]
-        X = BankedRows(store, space, images.iloc[order])
+        X = _checked_rows(chosen_space, places[order])
         heads = [RidgeHead(**options) for _ in group]
-        codes = [head.learn_labels(labels[i][order], X) for head, i in zip(heads, group, strict=True)]
-        given = [None if weights is None else weights[order]] * len(heads)
-        kept = FactorCache.of(store).rows(X.space.id, hashes_from_hex(images["hash"].iloc[order]))
-        for weighed, indices in by_weights(heads, codes, given):
-            some = [heads[i] for i in indices], [codes[i] for i in indices]
-            for i, one in zip(indices, _left_out(X, *some, weighed, kept), strict=True):
-                found[group[i]] = _of_all(one, codes[i], order, len(images))
+        codes = [learn_codes(head, labels[i][order], X) for head, i in zip(heads, group, strict=True)]
+        kept = FactorCache.of(store).rows(X.space.id, hashes[order])
+        given = None if weights is None else weights[order]
+        for i, left in zip(
+            group, fit_ridges_on_rows(heads, X, codes, given, kept, runner, tell, leave_out), strict=True
+        ):
+            found[i] = _of_all(left, order, len(places))
     return [one for one in found if one is not None]
 
 
-def _left_out(
-    X: BankedRows,
+def learn_codes(head: RidgeHead, labels: NDArray[Any], X: SpaceRows) -> NDArray[Any]:
+    """The codes of labels, in as few bytes as the classes need."""
+    codes = head.learn_labels(labels, X)
+    if codes.ndim == 2:
+        return codes
+    return codes.astype(np.promote_types(np.min_scalar_type(len(head.classes_)), np.int8))
+
+
+def _places(space: Space, images: pd.DataFrame | None) -> tuple[Hashes, NDArray[np.int64]]:
+    """Hashes (n, 16) of images and their rows (n,), -1 where there is none; of all images of the space if None."""
+    if images is None:
+        return space.banked()
+    hashes = hashes_from_hex(images["hash"])
+    return hashes, space.find(hashes)
+
+
+def _in_parts(places: NDArray[np.int64], chosen: NDArray[np.bool_]) -> slice | NDArray[np.intp]:
+    """The numbers of the chosen images in the order in which they lie in the parts."""
+    if chosen.all() and (places[1:] >= places[:-1]).all():
+        return slice(None)
+    rows = np.flatnonzero(chosen)
+    return rows[np.argsort(places[rows], kind="stable")]
+
+
+def _checked_rows(space: Space, rows: NDArray[np.int64]) -> SpaceRows:
+    absent = int((rows < 0).sum())
+    if absent:
+        raise HeadError(
+            f"{absent:,} of {len(rows):,} images have no vector in {space.id}. Leave them out, or embed them."
+        )
+    return SpaceRows(space, rows)
+
+
+def fit_ridges_on_rows(
     heads: Sequence[RidgeHead],
+    X: SpaceRows,
     codes: Sequence[NDArray[Any]],
     weights: NDArray[np.float64] | None,
     kept: KeptFactors,
-) -> list[tuple[RidgeHead, NDArray[Any]]]:
-    """Fits heads that have the same weights of rows; with each what it would say of each row left out."""
-    intercept = bool(heads[0].fit_intercept)
-    factor = kept.factorization(X, intercept) if weights is None else factorize(X, weights, intercept)
-    known = len(factor.known_gaps)
+    runner: Runner | None = None,
+    tell: Callable[[str], None] | None = None,
+    with_codes: bool = True,
+) -> list[LeftOut]:
+    """Fits heads that know their classes; their options are the same. What is left out is of the rows of X.
+
+    Of no more rows than dimensions the vectors are read: they are few.
+    """
+    found: list[LeftOut | None] = [None] * len(heads)
+    for weighed, indices in by_weights(heads, codes, [weights] * len(heads)):
+        some = [heads[i] for i in indices], [codes[i] for i in indices]
+        if len(X) <= X.shape[1]:
+            left = _in_memory(X, *some, weighed)
+        else:
+            parted = PartedRidges(X, runner or ThreadRunner(), tell)
+            left = parted.fit(*some, weighed, kept, with_codes)
+        for i, one in zip(indices, left, strict=True):
+            found[i] = one
+    return [one for one in found if one is not None]
+
+
+def _in_memory(
+    X: SpaceRows,
+    heads: Sequence[RidgeHead],
+    codes: Sequence[NDArray[Any]],
+    weights: NDArray[np.float64] | None,
+) -> list[LeftOut]:
+    factor = factorize(X[:], weights, bool(heads[0].fit_intercept))
     solve_ridges(factor, heads, codes)
-    if weights is None:
-        kept.keep(factor, known)
     for head in heads:
         head.space_, head.recipe_ = X.space.id, X.space.recipe
-    return list(zip(heads, left_out_codes(factor, heads, codes), strict=True))
+    predicted = left_out_codes(factor, heads, codes)
+    return [
+        LeftOut(head, one, float(agreeing(one, code).mean()))
+        for head, one, code in zip(heads, predicted, codes, strict=True)
+    ]
 
 
-def _of_all(
-    found: tuple[RidgeHead, NDArray[Any]], codes: NDArray[Any], rows: NDArray[np.intp], images: int
-) -> LeftOut:
+def _of_all(left: LeftOut, rows: slice | NDArray[np.intp], images: int) -> LeftOut:
     """A head and its predictions, those of the given rows among so many images."""
-    head, predicted = found
-    everywhere = np.full((images, *predicted.shape[1:]), -1 if predicted.ndim == 1 else 0, predicted.dtype)
-    everywhere[rows] = predicted
-    return LeftOut(head, everywhere, float(agreeing(predicted, codes).mean()))
+    found = left.predicted
+    if not len(found):
+        return left
+    everywhere = np.full((images, *found.shape[1:]), -1 if found.ndim == 1 else 0, found.dtype)
+    everywhere[rows] = found
+    return LeftOut(left.head, everywhere, left.accuracy)

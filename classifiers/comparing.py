@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from classifiers.audits.traits import Pictures
+from classifiers.by_parts import Runner
 from classifiers.default_schemes import default_schemes
 from classifiers.errors import SchemeError, SplitError
 from classifiers.presets import HeadSpec, head_name, make_head
@@ -35,6 +36,7 @@ def compare(
     quick: bool = False,
     pictures: Pictures | None = None,
     progress: Progress | None = None,
+    runner: Runner | None = None,
 ) -> pd.DataFrame:
     """The board of `run_comparison`: one row for each scheme, head and space, in this order.
 
@@ -55,6 +57,7 @@ def compare(
         quick=quick,
         pictures=pictures,
         progress=progress,
+        runner=runner,
     )
     sentences = [sentence for _, sentence in comparison.errors]
     if not comparison.results:
@@ -79,6 +82,7 @@ def run_comparison(
     quick: bool = False,
     pictures: Pictures | None = None,
     progress: Progress | None = None,
+    runner: Runner | None = None,
 ) -> Comparison:
     """Trains and evaluates every head on every scheme and space.
 
@@ -89,8 +93,10 @@ def run_comparison(
     `train_sizes`: train on so many of the training images, None for all; the smaller ones are among the larger
     ones. `quick`: without audits. `pictures`: gives JPEGs of rows of the images (None for a file that is gone),
     so that audits know mean colours. A scheme that cannot be used is an entry of `errors` and stops nothing.
-    `progress(done, total, what)` is called before each step and at the end. Raises HeadError for an unknown head,
-    UnknownSpaceError for an unknown space, and ComparisonInterrupted with what was finished on Ctrl-C.
+    `progress(done, total, what)` is called before each step and at the end. `runner`: who works on the parts of
+    vectors that do not fit in memory, threads of this process by default (`classifiers.by_parts`). Raises HeadError
+    for an unknown head, UnknownSpaceError for an unknown space, and ComparisonInterrupted with what was finished on
+    Ctrl-C.
     """
     for head in heads:
         make_head(head)
@@ -100,7 +106,7 @@ def run_comparison(
     )
     named, notes = _named(schemes, images)
     splitter = Splitter(images, split, test_size, seed, group)
-    settings = Settings(cv, plain, _checked(train_sizes), quick, pictures)
+    settings = Settings(cv, plain, _checked(train_sizes), quick, pictures, runner)
     run = Run(images, {head_name(head): head for head in heads}, splitter, settings, progress, notes)
     labels = run.labels(named)
     run.total = len(labels) * len(run.heads) * len(ids) * len(settings.train_sizes)

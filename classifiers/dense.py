@@ -13,6 +13,7 @@ from classifiers.dense_options import check_options
 from classifiers.dense_training import Block, Layer, Passes, block, keras_model, train
 from classifiers.errors import HeadError
 from classifiers.heads import Head, probabilities
+from classifiers.reading_ahead import ahead
 from classifiers.row_weights import ClassWeight, training_weights
 from classifiers.scaling import mean_and_scale
 
@@ -109,7 +110,8 @@ class DenseHead(Head):
 
         `batches(epoch)` gives pairs of vectors (m, d) and labels (m,), or (m, t) of 0 and 1, each row once, in any
         order; it is called with 0 for a first look at scale and classes, then with 1, 2, … Rows are shuffled within
-        a batch: give large ones. (`classifiers.dense_batches.store_batches` makes them of a store.) `validation` is
+        a batch: give large ones. A thread makes the next while one is trained on.
+        (`classifiers.dense_batches.store_batches` makes them of a store.) `validation` is
         the same for rows to test on; early stopping needs it.
         """
         check_options(self)
@@ -117,7 +119,7 @@ class DenseHead(Head):
             raise HeadError(
                 "early_stopping on batches needs `validation`, batches of rows that are not trained on."
             )
-        counts, moments = survey(self, batches(0))
+        counts, moments = survey(self, ahead(batches(0)))
         self._check_nodes()
         each = training_weights(self, np.repeat(np.arange(len(counts)), counts), None)
         by_class = np.ones(len(counts)) if each is None else each[np.cumsum(counts) - 1]
@@ -140,7 +142,9 @@ class DenseHead(Head):
                 rows = self._validation_block(X, y, mean, scale)
                 yield rows, np.arange(len(rows[1]))
 
-        self._train(passes, tests if validation else None, mean, scale)
+        read: Passes = lambda epoch: ahead(passes(epoch))  # noqa: E731
+        tested: Passes = lambda epoch: ahead(tests(epoch))  # noqa: E731
+        self._train(read, tested if validation else None, mean, scale)
         return self
 
     def decision_function(self, X: ArrayLike) -> Array:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from classifiers.errors import HeadError
 from classifiers.scaling import Moments
+from classifiers.space_rows import SpaceRows
 from store import FeatureStore, Vectors
 from store.columns import hashes_from_hex
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from classifiers.dense import DenseHead
 
 IN_MEMORY = 1 << 30  # bytes of vectors; of more, a dense head is trained in batches
-_RUN = 512  # rows that lie side by side on disk and are read together
-_BATCH = 8192
+_RUN = 64  # rows that lie side by side on disk and are read together: 256 KB of 2,048 float16 numbers
+_BATCH = 16_384
+_BATCH_BYTES = 1 << 27
 
 Batch = tuple[ArrayLike, ArrayLike]  # vectors (m, d), labels (m,) or (m, t) of 0 and 1
 Batches = Callable[[int], Iterable[Batch]]
@@ -99,20 +101,31 @@ def store_batches(
     """Batches of the vectors of some images for `DenseHead.fit_batches`, in another order each epoch.
 
     labels: (n,) or (n, t), one for each row of `images`. views: how many versions of each image. What lies side by
-    side on disk is read together: an epoch is a shuffle of such runs, and a batch holds many of them.
+    side on disk is read together: an epoch is a shuffle of runs of 64 rows, and a batch of 16,384 rows (128 MB at most)
+    holds runs from everywhere, 256 of them, whose rows `DenseHead` shuffles. So two rows of a run are in the same
+    batch, and otherwise the order is random: it is decided by `seed` and the number of the epoch alone. Raises
+    HeadError if an image has no vector.
     """
-    places = store.space(space).find(hashes_from_hex(images["hash"]))
-    order = np.argsort(places, kind="stable")
+    chosen = store.space(space)
+    hashes = hashes_from_hex(images["hash"])
+    places = [chosen.find(hashes, view) for view in range(views)]
+    if any((of_view < 0).any() for of_view in places):
+        raise HeadError(
+            f"some of {len(images):,} images have no vector in {chosen.id}: embed them, or leave them out."
+        )
+    order = np.argsort(places[0], kind="stable")
     runs = [order[start : start + _RUN] for start in range(0, len(order), _RUN)]
+    size = min(_BATCH, max(_RUN, _BATCH_BYTES // (4 * chosen.dim)))
 
     def batches(epoch: int) -> Iterator[tuple[Vectors, NDArray[Any]]]:
         rng = np.random.default_rng((seed, epoch))
         parts: list[tuple[int, NDArray[np.intp]]] = []
         for view in range(views):
             shuffled = np.concatenate([runs[number] for number in rng.permutation(len(runs))])
-            parts += [(view, shuffled[start : start + _BATCH]) for start in range(0, len(shuffled), _BATCH)]
+            parts += [(view, shuffled[start : start + size]) for start in range(0, len(shuffled), size)]
         for number in rng.permutation(len(parts)):
             view, rows = parts[number]
-            yield store.vectors(space, images.iloc[rows], view=view), labels[rows]
+            vectors = SpaceRows(chosen, places[view][rows])[:]
+            yield Vectors.of(vectors, chosen.id, chosen.recipe), labels[rows]
 
     return batches

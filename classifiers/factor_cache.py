@@ -8,7 +8,6 @@ at any time.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,7 +22,7 @@ from classifiers.factorization import Factorization, VectorRows, factorize
 from classifiers.gram import Gram
 from store import FeatureStore, StoreError
 from store.commit import commit_file, file_checksum
-from store.files import read_file
+from store.files import mark_used, read_file
 
 _VERSION = 1
 _LARGEST = 2 << 30  # bytes of all factorizations of a store
@@ -50,7 +49,7 @@ class FactorCache:
     ) -> KeptFactors:
         """Where the factorization of images (n, 16) uint8 of a space is kept. `gram` gives theirs, if it is cheap."""
         about = f"{_VERSION} {space} {len(hashes)} ".encode()
-        return KeptFactors(self, file_checksum(about, np.ascontiguousarray(hashes).tobytes()), gram)
+        return KeptFactors(self, file_checksum(about, np.ascontiguousarray(hashes).data), gram)
 
     def load(self, name: str, X: VectorRows) -> Factorization | None:
         """The factorization of this name, with the rows that it is of; None if there is none that is whole."""
@@ -59,7 +58,7 @@ class FactorCache:
         for path in self.directory.glob(f"{name}-*.factors"):
             with suppress(StoreError, OSError, ValueError, TypeError, LookupError):
                 factor = _read(path, X)
-                os.utime(path)  # the least recently used go first
+                mark_used(path)  # the least recently used go first
                 self._last = (name, factor)
                 return factor
         return None
@@ -155,7 +154,7 @@ def _read(path: Path, X: VectorRows) -> Factorization:
     return Factorization(
         X,
         arrays["mean"],
-        np.ones(rows),
+        np.broadcast_to(np.float64(1), (rows,)),
         bool(about["intercept"]),
         arrays["values"],
         arrays["basis"],

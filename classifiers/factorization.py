@@ -230,16 +230,33 @@ def factorize(
     rows, dim = X.shape
     root = np.ones(rows) if weights is None else np.sqrt(weights)
     wide = rows <= dim
-    if gram is not None and not wide and weights is None and fit_intercept:
-        mean, square = gram.mean, gram.inner.copy()
-    else:
-        mean = weighted_mean(X, root) if fit_intercept else np.zeros(dim)
-        square = _outer(X, mean, root) if wide else inner_product(X, mean, root)
+    if not wide:
+        if gram is None or weights is not None or not fit_intercept:
+            mean = weighted_mean(X, root) if fit_intercept else np.zeros(dim)
+            gram = Gram(rows, mean, inner_product(X, mean, root))
+        return factorize_gram(X, gram, root, fit_intercept)
+    mean = weighted_mean(X, root) if fit_intercept else np.zeros(dim)
+    constant = root / np.sqrt(root @ root) if fit_intercept else None
+    return _of_square(X, mean, root, fit_intercept, _outer(X, mean, root), constant)
+
+
+def factorize_gram(X: VectorRows, gram: Gram, root: Float | None, fit_intercept: bool) -> Factorization:
+    """The factorization of more rows than dimensions, whose Gram matrix is known.
+
+    gram: of the rows multiplied by the square roots of their weights, `root` (n,), None if all weigh 1.
+    """
+    roots = np.broadcast_to(np.float64(1), (len(X),)) if root is None else root
+    return _of_square(X, gram.mean, roots, fit_intercept, gram.inner.copy(), None)
+
+
+def _of_square(
+    X: VectorRows, mean: Float, root: Float, intercept: bool, square: Float, constant: Float | None
+) -> Factorization:
+    rows, dim = X.shape
     trace = float(np.trace(square))
-    constant = root / np.sqrt(root @ root) if wide and fit_intercept else None
     values, basis = _decomposed(square, constant)
     scale = trace / dim if trace > 0 else 1.0
-    return Factorization(X, mean, root, fit_intercept, np.maximum(values, 0.0), basis, wide, scale)
+    return Factorization(X, mean, root, intercept, np.maximum(values, 0.0), basis, rows <= dim, scale)
 
 
 def _decomposed(square: Float, constant: Float | None) -> tuple[Float, Float]:

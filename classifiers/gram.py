@@ -39,6 +39,15 @@ class Gram:
         inner -= rest * np.outer(shift, shift)
         return Gram(rest, self.mean + shift, inner)
 
+    def less(self, other: Gram) -> Gram:
+        """That of these rows without some of them, at most half, whose Gram matrix is known."""
+        rest = self.rows - other.rows
+        apart = other.mean - self.mean
+        shift = apart * (-other.rows / rest)
+        inner = self.inner - other.inner - other.rows * np.outer(apart, apart)
+        inner -= rest * np.outer(shift, shift)
+        return Gram(rest, self.mean + shift, inner)
+
 
 def weighted_mean(X: Any, root: Float) -> Float:  # noqa: ANN401 (an array, or what reads like one)
     """The mean (d,) of rows whose weights are the squares of `root` (n,)."""

@@ -21,6 +21,8 @@ from classifiers.input_checks import (
 )
 from store.recipes import describe_difference
 
+_LABELS_AT_ONCE = 1 << 20
+
 
 class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A scikit-learn classifier that remembers which space its vectors came from.
@@ -90,7 +92,7 @@ class Head(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
             _refuse_other_than_0_and_1(found)
             self.classes_ = np.arange(found.shape[1])
             return found.astype(bool)
-        self.classes_, codes = np.unique(found, return_inverse=True)
+        self.classes_, codes = _classes_and_codes(found)
         refuse_one_class(self.classes_, len(found))
         return codes
 
@@ -184,6 +186,20 @@ def _is_indicator(y: ArrayLike) -> bool:
     """Whether y is a matrix of labels; a column vector of one label an image is none."""
     matrix = np.asarray(y)
     return matrix.ndim == 2 and (matrix.shape[1] > 1 or matrix.dtype == bool)
+
+
+def _classes_and_codes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """np.unique with the inverse; of many labels in blocks, since it sorts, and keeps several times the labels."""
+    if len(labels) <= _LABELS_AT_ONCE:
+        classes, codes = np.unique(labels, return_inverse=True)
+        return classes, codes
+    starts = range(0, len(labels), _LABELS_AT_ONCE)
+    blocks = [labels[start : start + _LABELS_AT_ONCE] for start in starts]
+    classes = np.unique(np.concatenate([np.unique(block) for block in blocks]))
+    codes = np.empty(len(labels), np.intp)
+    for start, block in zip(starts, blocks, strict=True):
+        codes[start : start + len(block)] = np.searchsorted(classes, block)
+    return classes, codes
 
 
 def _refuse_other_than_0_and_1(indicator: NDArray[Any]) -> None:

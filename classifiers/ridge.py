@@ -162,8 +162,12 @@ def _solve(factor: Factorization, heads: Sequence[RidgeHead], codes: Sequence[ND
     for head, one, block in zip(heads, codes, columns, strict=True):
         head.coef_ = coefficients[block].astype(dtype)
         head.intercept_ = intercepts[block].astype(dtype)
-        fit = fit_platt if head.multilabel_ else fit_temperature
-        head.temperature_ = fit(scores[:, block], one[rows])
+        head.temperature_ = temperature_of(head, scores[:, block], one[rows])
+
+
+def temperature_of(head: RidgeHead, scores: Float, codes: NDArray[Any]) -> Any:  # noqa: ANN401 (a number, or (2, t))
+    """The `temperature_` of a head, from leave-one-out scores (m, t) of rows and their codes."""
+    return (fit_platt if head.multilabel_ else fit_temperature)(scores, codes)
 
 
 def left_out_codes(
@@ -192,6 +196,11 @@ def left_out_codes(
 def temperature_rows(rows: int, targets: int) -> NDArray[np.intp]:
     """Rows that a temperature is fitted to, evenly spread: few where there are many targets."""
     few = min(rows, _TEMPERATURE_ROWS, max(256, _SCORES_AT_ONCE // targets))
+    return evenly_spread(rows, few)
+
+
+def evenly_spread(rows: int, few: int) -> NDArray[np.intp]:
+    """The numbers of about `few` of so many rows, ascending."""
     return np.unique(np.linspace(0, rows - 1, few).astype(np.intp))
 
 
@@ -205,9 +214,9 @@ def _choose_strengths(
 ) -> None:
     """Sets `alphas_`, `errors_` and `alpha_`; heads with the same strengths are scanned together."""
     groups: dict[tuple[tuple[float, ...], bytes], list[int]] = {}
-    masks = [_told(head, one) for head, one in zip(heads, codes, strict=True)]
+    masks = [told_rows(head, one) for head, one in zip(heads, codes, strict=True)]
     for index, (head, mask) in enumerate(zip(heads, masks, strict=True)):
-        key = tuple(_strengths(head, factor.scale)), b"" if mask is None else mask.tobytes()
+        key = tuple(strengths_of(head, factor.scale)), b"" if mask is None else mask.tobytes()
         groups.setdefault(key, []).append(index)
     columns = targets.slices()
     for (strengths, _), indices in groups.items():
@@ -216,18 +225,23 @@ def _choose_strengths(
         some = Signs(tuple(targets.parts[i] for i in indices))
         errors = squared_errors(factor, some, means[members], P[:, members], alphas, told)
         for index, block in zip(indices, some.slices(), strict=True):
-            head = heads[index]
-            head.alphas_, head.errors_ = alphas, errors[:, block].mean(axis=1)
-            best = head.errors_.argmin() if told is None or told.any() else len(alphas) // 2
-            head.alpha_ = float(alphas[best])
+            choose_strength(heads[index], alphas, errors[:, block], told)
 
 
-def _told(head: RidgeHead, codes: NDArray[Any]) -> NDArray[np.bool_] | None:
+def choose_strength(head: RidgeHead, alphas: Float, errors: Float, told: NDArray[np.bool_] | None) -> int:
+    """Sets `alphas_`, `errors_` and `alpha_` by mean squared errors (a, t) of the rows that tell; which it is."""
+    head.alphas_, head.errors_ = alphas, errors.mean(axis=1)
+    best = int(head.errors_.argmin()) if told is None or told.any() else len(alphas) // 2
+    head.alpha_ = float(alphas[best])
+    return best
+
+
+def told_rows(head: RidgeHead, codes: NDArray[Any]) -> NDArray[np.bool_] | None:
     """The rows (n,) that the choice of a head's strength looks at, None for all."""
-    return None if _given_strengths(head) is not None or codes.ndim == 2 else told_rows(codes)
+    return None if _given_strengths(head) is not None or codes.ndim == 2 else rows_that_tell(codes)
 
 
-def told_rows(codes: NDArray[Any]) -> NDArray[np.bool_] | None:
+def rows_that_tell(codes: NDArray[Any]) -> NDArray[np.bool_] | None:
     """The rows (n,) that leaving out tells something of, None for all: not those that are alone in their class.
 
     None of them if fewer than two classes are left.
@@ -238,7 +252,8 @@ def told_rows(codes: NDArray[Any]) -> NDArray[np.bool_] | None:
     return (counts > 1)[codes] if (counts > 1).sum() > 1 else np.zeros(len(codes), bool)
 
 
-def _strengths(head: RidgeHead, scale: float) -> Float:
+def strengths_of(head: RidgeHead, scale: float) -> Float:
+    """The strengths that it chooses from: those it was given, or the grid around `scale`."""
     given = _given_strengths(head)
     return DEFAULT_GRID * scale if given is None else given
 

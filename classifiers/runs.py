@@ -16,6 +16,7 @@ from classifiers.audits.ground import MOST_IMAGES
 from classifiers.audits.traits import Pictures
 from classifiers.banked import Bank, StreamedBank, Vectors, banked
 from classifiers.banked_rows import fits_in_memory
+from classifiers.by_parts import Runner
 from classifiers.errors import ClassifierError, HeadError, SchemeError
 from classifiers.factor_cache import FactorCache
 from classifiers.jobs import Job
@@ -48,6 +49,7 @@ class Settings:
     train_sizes: tuple[int | None, ...] = (None,)
     quick: bool = False
     pictures: Pictures | None = None
+    runner: Runner | None = None
 
 
 @dataclass
@@ -65,6 +67,7 @@ class Run:
     errors: list[tuple[str, str]] = field(default_factory=list)
     done: int = 0
     total: int = 0
+    _what: str = ""
 
     def labels(self, schemes: Mapping[str, Scheme]) -> dict[str, Labels]:
         """The labels of each scheme that gives some; the others become errors."""
@@ -99,8 +102,14 @@ class Run:
 
     def report(self, what: str) -> None:
         """Tells the progress callback what comes next."""
+        self._what = what
         if self.progress is not None:
             self.progress(self.done, self.total, what)
+
+    def _tell_more(self, sentence: str) -> None:
+        """Adds how far it is to what was reported last."""
+        if self.progress is not None:
+            self.progress(self.done, self.total, f"{self._what}: {sentence}")
 
     def note(self, sentences: Sequence[str]) -> None:
         """Keeps sentences, each once."""
@@ -143,7 +152,10 @@ class Run:
         views = 1 if self.settings.plain else store.space(space).views
         if not fits_in_memory(store, space, images):
             self.note([f"the vectors of {space} do not fit in memory: they are read from the store."])
-            return StreamedBank(store, space, self.images)
+            settings = self.settings
+            return StreamedBank(
+                store, space, self.images, needed, settings.cv is not None, settings.runner, self._tell_more
+            )
         vectors = [store.vectors(space, images, view=view) for view in range(views)]
         hashes, folds = hashes_from_hex(images["hash"]), self.settings.cv is not None
         return Bank(space, vectors, needed, len(self.images), hashes, FactorCache.of(store), folds)

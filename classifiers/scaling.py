@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_ROWS = 512
+
 
 def mean_and_scale(X: NDArray[Any], standardize: bool) -> tuple[NDArray[Any], NDArray[Any]]:
     """Means (d,) and the divisor of centred vectors (n, d), both in the dtype of X.
@@ -26,7 +28,11 @@ class Moments:
         self._rows = 0
 
     def add(self, X: NDArray[Any]) -> None:
-        """Takes in the rows of a block (m, d), m at least 1."""
+        """Takes in rows (m, d), a few at a time: their squares are in float64."""
+        for start in range(0, len(X), _ROWS):
+            self._add(X[start : start + _ROWS])
+
+    def _add(self, X: NDArray[Any]) -> None:
         rows, mean = len(X), X.mean(axis=0, dtype=np.float64)
         squares = X.var(axis=0, dtype=np.float64) * rows
         if not self._rows:

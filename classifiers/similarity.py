@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from classifiers.banked_rows import BankedRows
+from classifiers.banked_rows import banked_rows
 from classifiers.errors import SearchError, SpaceMismatchError
 from classifiers.nearest import nearest
 from store import FeatureStore
@@ -42,7 +42,7 @@ def similar(
         raise SearchError(
             f"there is no image to search for in {opened.id}: embed some, or search among others."
         )
-    X = BankedRows(store, opened.id, images)
+    X = banked_rows(store, opened.id, images)
     vectors, own = _queries(store, opened.id, query)
     left_out = own is not None  # one more, in case it finds itself
     found, similarity = nearest(X, vectors, min(k + left_out, len(images)))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from embedder.errors import EngineError as EngineError
     from embedder.errors import FinetuneError as FinetuneError
     from embedder.errors import RecipeError as RecipeError
+    from embedder.errors import RunnerError as RunnerError
     from embedder.errors import SourceError as SourceError
     from embedder.errors import UnknownBackboneError as UnknownBackboneError
     from embedder.errors import WeightsError as WeightsError
@@ -37,6 +38,7 @@ _HOMES = {
     "JobSettings": "embedder.settings",
     "Recipe": "embedder.recipe",
     "RecipeError": "embedder.errors",
+    "RunnerError": "embedder.errors",
     "SourceError": "embedder.errors",
     "UnknownBackboneError": "embedder.errors",
     "WeightsError": "embedder.errors",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -22,6 +22,7 @@ from store.part import PartRows
 COMMIT_ROWS = 4096
 COMMIT_BYTES = 64 << 20
 COMMIT_SECONDS = 30.0
+ReplaceListing = Callable[[StoreWriter, str, str, pd.DataFrame], None]
 _NO_HASH = "0" * (2 * HASH_BYTES)
 
 
@@ -39,7 +40,8 @@ class Bank:
     """Collects the outcome of each image and commits vectors before the rows that promise them."""
 
     def __init__(self, writer: StoreWriter, source: Source, recipes: Mapping[str, FrozenRecipe]) -> None:
-        self._writer, self._source, self._recipes = writer, source, recipes
+        self._writer, self._recipes = writer, recipes
+        self._name, self._location_now, self._labels = source.name, source.location, source.labels
         self.shapes: dict[str, tuple[int, ...]] = {}  # of feature maps, by space
         self._directory = writer.path / "sources" / source.name
         self._files_seen = {path.name for path in listing_files(self._directory)}  # before they are read
@@ -48,6 +50,7 @@ class Bank:
         self._seen = Seen(store, source.name)
         self._by_others: dict[str, tuple[int, int]] = {}
         self._location = source.location if listing is None else listing.location
+        self._gone = self._rows_without(source.entries)
         self._buffers = {id_: _Buffer() for id_ in recipes}
         self._rows: list[dict[str, object]] = []
         self._last_commit = time.monotonic()
@@ -113,22 +116,23 @@ class Bank:
         for space, buffer in self._buffers.items():
             self._commit_vectors(space, buffer)
         if self._rows:
-            file = self._writer.add_to_listing(
-                self._source.name, self._source.location, self._table(self._rows)
-            )
+            file = self._writer.add_to_listing(self._name, self._location_now, self._table(self._rows))
             self._files_seen.add(file.name)
             self._rows = []
         self._last_commit = time.monotonic()
 
-    def finish(self, complete: bool) -> None:
-        """Commits the rest. After a complete run, images that left the source are marked, and one file is left."""
+    def finish(self, complete: bool, replace: ReplaceListing = StoreWriter.replace_listing) -> None:
+        """Commits the rest. After a complete run, images that left the source are marked, and one file is left.
+
+        replace: what does the latter, as the writer does.
+        """
         self.commit()
         files = listing_files(self._directory)
-        gone = self._gone() if complete else []
-        if complete and (gone or len(files) > 1 or self._location != self._source.location):
-            self._writer.replace_listing(self._source.name, self._source.location, self._table(gone))
-        if self._source.labels is not None:
-            self._writer.attach_labels(self._source.labels)
+        gone = self._rows_of_gone() if complete else []
+        if complete and (gone or len(files) > 1 or self._location != self._location_now):
+            replace(self._writer, self._name, self._location_now, self._table(gone))
+        if self._labels is not None:
+            self._writer.attach_labels(self._labels)
 
     def _look_around(self) -> bool:
         """Takes in the listing files that are new. False if one was replaced meanwhile: its successor is new too."""
@@ -161,16 +165,22 @@ class Bank:
             view=np.array(buffer.views, np.int16),
             vectors=np.stack(buffer.vectors).astype(recipe.dtype),
             key=buffer.keys,
-            source=[self._source.name] * len(buffer.keys),
+            source=[self._name] * len(buffer.keys),
             shape=self.shapes.get(space, ()),
         )
         self._writer.commit_part(recipe.to_dict(), rows)
         self._buffers[space] = _Buffer()
 
-    def _gone(self) -> list[dict[str, object]]:
+    def _rows_without(self, entries: Sequence[Entry]) -> NDArray[np.int64]:
+        """The numbers of listed rows that are not among these entries: the entries need not be kept to the end."""
         listed = self._seen.table
-        present = listed["key"].isin([entry.key for entry in self._source.entries])
-        rows = listed[~present & (listed["status"] != GONE)]
+        if listed.empty:
+            return np.empty(0, np.int64)
+        present = listed["key"].isin([entry.key for entry in entries])
+        return np.flatnonzero(~present & (listed["status"] != GONE))
+
+    def _rows_of_gone(self) -> list[dict[str, object]]:
+        rows = self._seen.table.iloc[self._gone]
         return [dict(row) | {"status": GONE} for _, row in rows.iterrows()]
 
     def _table(self, rows: list[dict[str, object]]) -> pd.DataFrame:

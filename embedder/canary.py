@@ -78,7 +78,10 @@ def sing(store: Path, source: Source, engine: Engine, reference: Engine | None) 
 
 
 def _readers(source: Source, store: FeatureStore) -> Iterator[tuple[str, Callable[[str], bytes]]]:
-    """The name of a source and what reads its images by their keys: this source, and then every other one."""
+    """The name of a source and what reads its images by their keys: this source, and then every other one.
+
+    A source without entries, as a worker of a Ray run has it, is read like the others, from where it was listed.
+    """
     entries = {entry.key: entry for entry in source.entries}
 
     def read(key: str) -> bytes:
@@ -86,10 +89,11 @@ def _readers(source: Source, store: FeatureStore) -> Iterator[tuple[str, Callabl
             raise ImageError("no longer in the source")
         return read_entry(entries[key])
 
-    yield source.name, read
-    for name, listing in store.sources.items():
-        if name != source.name:
-            yield name, reader_at(listing.location)
+    if entries:
+        yield source.name, read
+    for name in sorted(store.sources, key=lambda name: name != source.name):
+        if name != source.name or not entries:
+            yield name, reader_at(store.sources[name].location)
 
 
 def _pictures(

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from embedder.backbones import find_backbone
+from embedder.cost_model import HOUR, REFERENCES, infer_seconds
 from embedder.engines import open_engine
 from embedder.errors import ImageError
 from embedder.images import decode, picture_size
@@ -26,6 +27,7 @@ from embedder.sources import Entry, open_source, read_entry, sample_entries
 from embedder.weights import known_recipe
 from store import FeatureStore
 from store.folders import folder_and_split
+from store.object_path import store_path
 
 _HEADERS = 200
 _DECODED = 16
@@ -51,7 +53,9 @@ class SpacePlan:
     space: its id, None where the backbone's weights were never on this machine. banked: images that are there
     already. rows: vectors to be added, at most, since equal files are embedded once. dim: length of a vector,
     None if only the loaded backbone knows. bytes: on disk, None without dim. ready: whether the backbone can
-    start at once; if not, it has to be fetched, built or converted first.
+    start at once; if not, it has to be fetched, built or converted first. seconds: estimated, to run the backbone on
+    all images. basis: `measured` here, `model` (embedder/cost_model.py: figures of another machine) or `unknown`,
+    where seconds are 0.
     """
 
     backbone: str
@@ -61,6 +65,8 @@ class SpacePlan:
     dim: int | None
     bytes: int | None
     ready: bool
+    seconds: float
+    basis: str
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,9 @@ class DryRun:
 
     listed: images that it would look at, `--limit` respected. bytes: of all their files, of which
     unknown_bytes do not say their size. folders, splits: images in each. todo: images that it would read, since
-    a vector of them is missing in some space or the file looks new. seconds: estimated; without the backbones
-    that are not ready.
+    a vector of them is missing in some space or the file looks new. seconds: estimated, on so many `machines` like
+    this one; without fetching and converting backbones that are not ready. core_hours: of all of them. money: for
+    these at the price of `price_per_core_hour`; None without one.
     """
 
     source: str
@@ -85,6 +92,9 @@ class DryRun:
     spaces: tuple[SpacePlan, ...]
     seconds: float
     notes: tuple[str, ...]
+    machines: int = 1
+    core_hours: float = 0.0
+    money: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as `embank embed --dry-run --json` prints them."""
@@ -98,33 +108,39 @@ def dry_run(
     *,
     name: str | None = None,
     settings: JobSettings | None = None,
+    machines: int = 1,
+    price_per_core_hour: float | None = None,
 ) -> DryRun:
     """What `embed` would do with the same arguments. Raises EmbedderError or StoreError.
 
-    The time is that of a sample: 16 images are decoded, and two batches run through each backbone that is
-    converted already. An image counts as banked by its size and time; the job itself also compares bytes.
+    The time is that of a sample: 16 images are decoded, and two batches run through each backbone that is converted
+    already; of others it is that of the cost model, by its slower processor. An image counts as banked by its size and
+    time; the job itself also compares bytes.
     """
     settings = settings or JobSettings()
     seed = settings.seed
     recipes = list(dict.fromkeys(recipes))
     known = [known_recipe(recipe) for recipe in recipes]
     listed = open_source(source, name, may_download=False)
-    entries = sample_entries(listed.entries, settings.limit, seed)
-    bank = _open_store(Path(store))
+    entries = settings.chosen(listed.entries)
+    bank = _open_store(store_path(store))
     nothing = np.zeros((len(entries), len(recipes)), bool)
     banked = Seen(bank, listed.name).banked(entries, known) if bank else nothing
     todo = [entries[row] for row in np.flatnonzero(~banked.all(axis=1))]
     decoding = _decoding_seconds(sample_entries(todo, _DECODED, seed), recipes, known)
-    plans, inferring = [], 0.0
+    plans, starting, inferring = [], 0.0, 0.0
     for recipe, frozen, done in zip(recipes, known, banked.sum(axis=0).tolist(), strict=True):
         images = len(entries) - done
         speed = _measure(recipe, settings) if images and _is_ready(frozen, settings.engine) else None
-        plans.append(_plan(recipe, frozen, done, images, bank, speed))
-        pictures = images * recipe.geometry.views
-        inferring += speed.seconds + pictures * speed.seconds_per_image if speed else 0.0
+        plan = _plan(recipe, frozen, done, images, bank, speed)
+        plans.append(plan)
+        starting += speed.seconds if speed else 0.0
+        inferring += plan.seconds
     keys = folder_and_split(pd.Series([entry.key for entry in entries], dtype="str"))
     sizes = [entry.bytes for entry in entries if entry.bytes >= 0]
-    workers = min(settings.workers or usable_processors(), usable_processors())
+    cores = usable_processors()
+    seconds = starting + (len(todo) * decoding / min(settings.workers or cores, cores) + inferring) / machines
+    core_hours = seconds * cores * machines / HOUR
     return DryRun(
         source=listed.name,
         location=listed.location,
@@ -136,8 +152,11 @@ def dry_run(
         sizes=_picture_sizes(sample_entries(entries, _HEADERS, seed)),
         todo=len(todo),
         spaces=tuple(plans),
-        seconds=round(len(todo) * decoding / workers + inferring, 1),
+        seconds=round(seconds, 1),
         notes=listed.notes,
+        machines=machines,
+        core_hours=round(core_hours, 4),
+        money=None if price_per_core_hour is None else round(core_hours * price_per_core_hour, 4),
     )
 
 
@@ -202,7 +221,31 @@ def _plan(
     dim = speed.dim if speed else _dim(recipe, space, bank)
     rows = images * recipe.geometry.views
     size = None if dim is None else rows * dim * np.dtype(recipe.dtype).itemsize
-    return SpacePlan(recipe.backbone, space, banked, rows, dim, size, ready=speed is not None or not images)
+    per_image, basis = _seconds_per_image(recipe, speed)
+    return SpacePlan(
+        recipe.backbone,
+        space,
+        banked,
+        rows,
+        dim,
+        size,
+        ready=speed is not None or not images,
+        seconds=round(rows * per_image, 1),
+        basis=basis if images else "measured",
+    )
+
+
+def _seconds_per_image(recipe: Recipe, speed: _Speed | None) -> tuple[float, str]:
+    """With all processors of this machine, and where it is from."""
+    if speed is not None:
+        return speed.seconds_per_image, "measured"
+    plain = recipe.kind is ModelKind.TABLE and recipe.layer is None
+    found = [
+        infer_seconds(recipe.backbone, recipe.precision, reference, recipe.image_size)
+        for reference in REFERENCES
+    ]
+    known = [one[0] for one in found if one] if plain else []
+    return (max(known) / usable_processors(), "model") if known else (0.0, "unknown")
 
 
 def _dim(recipe: Recipe, space: str | None, bank: FeatureStore | None) -> int | None:

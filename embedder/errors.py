@@ -36,3 +36,7 @@ class FinetuneError(EmbedderError, ValueError):
 
 class ImageError(EmbedderError, ValueError):
     """One image cannot be read or decoded; the message is the reason that its listing row keeps."""
+
+
+class RunnerError(EmbedderError, RuntimeError):
+    """The machines that a run was to use cannot be had, or do not see what they need."""

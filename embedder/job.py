@@ -15,6 +15,7 @@ from embedder.settings import JobSettings
 from embedder.sources import Source, may_be_there, open_source
 from embedder.weights import known_recipe
 from store import FeatureStore, StoreWriter
+from store.object_path import is_url, store_path
 
 
 def embed(
@@ -45,10 +46,11 @@ def embed(
     if keys is not None:
         some = [entry for entry in listed.entries if entry.key in keys]
         listed = dataclasses.replace(listed, entries=some, complete=False)
-    if Path(store).exists():
+    store = store_path(store)
+    if store.exists():
         _check_same_place(StoreWriter(store), listed, named=name is not None)
-    job = Run(listed, Path(store), recipes, settings, progress)
-    report = job.run()
+    place = str(source) if is_url(str(source)) else listed.location
+    report = Run(listed, place, store, recipes, settings, progress).run()
     report.seconds = round(time.monotonic() - started, 3)
     return report
 

@@ -19,17 +19,11 @@ CONNECTIONS = 16
 _PAUSES_S = (0.5, 2.0)
 _CONNECT_S, _SILENCE_S = 20, 60
 _CREDENTIALS = re.compile(r"(?<=http://)[^/@]*@|(?<=https://)[^/@]*@|(?<=://)[^/@:]*:[^/@]*@")
-_URL = re.compile(r"(?!(?:file|local):)[A-Za-z][A-Za-z0-9+.-]+://.")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created", "Last-Modified")
 _CHECKSUMS = ("ETag", "etag", "md5Hash", "Content-MD5", "crc32c", "checksum", "Digest")
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, SourceError)
 
 Result = TypeVar("Result")
-
-
-def is_url(text: str) -> bool:
-    """Whether a source, or a path in a table, is the URL of something on another machine."""
-    return bool(_URL.match(text))
 
 
 def is_web(url: str) -> bool:

@@ -1,272 +1,75 @@
-"""One run of the batch job: what becomes of each image, from the list of entries to the last commit."""
+"""One run of the batch job: what is to be done of a source, who does it, and what the listing says in the end."""
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from embedder.bank import Bank
-from embedder.canary import is_known, sing
-from embedder.digests import DigestSet
-from embedder.engines import Engine, open_engine
-from embedder.errors import ImageError
-from embedder.images import picture_size
-from embedder.machine import usable_processors
-from embedder.pipeline import Decoded, Embedded, Pipeline, ReadImage, Task
-from embedder.recipe import FrozenRecipe, Recipe
+from embedder.crew import Crew, LocalCrew
+from embedder.recipe import Recipe
 from embedder.report import EmbedReport, Progress
 from embedder.settings import JobSettings
-from embedder.sources import Entry, Source, sample_entries
-from embedder.stage_times import StageTimes
-from embedder.units import ClaimedUnits, Unit, split_into_units
-from embedder.weights import known_recipe
+from embedder.sources import Source
+from embedder.units import split_into_units, without
 from store import StoreWriter
-from store.claims import Claims
-from store.listing import OK
-
-LOOK_AGAIN_S = 0.5  # at what other writers have claimed
-
-
-@dataclass
-class _Pending:
-    """An image on its way: how many vectors are still to come, and its width and height once it is decoded."""
-
-    vectors: int
-    size: tuple[int, int] = (0, 0)
 
 
 class Run:
-    """Embeds what is not banked of a source, by some recipes, into a store."""
+    """Embeds what is not banked of a source, by some recipes, into a store.
+
+    place: where the source is, for a worker on any machine.
+    """
 
     def __init__(
         self,
         source: Source,
+        place: str,
         store: Path,
         recipes: Sequence[Recipe],
         settings: JobSettings,
         progress: Progress | None,
     ) -> None:
-        self._source, self._store, self._settings, self._progress = source, store, settings, progress
+        self._source, self._place, self._store, self._recipes = source, place, store, recipes
+        self._settings, self._progress = settings, progress
         self._report = EmbedReport(notes=list(source.notes))
-        self._engines: dict[str, Engine] = {}
-        by_recipe = {self._freeze(recipe): recipe for recipe in recipes}
-        frozen = {recipe.space: recipe for recipe in by_recipe}
-        self._recipes = {recipe.space: settings for recipe, settings in by_recipe.items()}
-        self._report.space = list(frozen)
-        if not store.exists():  # a recipe that cannot be run must not leave a store behind
-            self._open_engines()
-        self._bank = Bank(StoreWriter(store), source, frozen)
-        self._pending: dict[str, _Pending] = {}  # by hash
-        self._twins: list[ReadImage] = []  # same bytes as a pending image
-        self._times = StageTimes()
-        self._reasons: dict[str, str] = {}  # why an image of this hash is bad
 
     def run(self) -> EmbedReport:
         """Embeds what is not banked. Whatever ends the run, what was embedded by then is committed."""
-        entries = sample_entries(self._source.entries, self._settings.limit, self._settings.seed)
+        with self._crew() as crew:
+            frozen = crew.freeze()
+            self._report.space = list(frozen)
+            if not self._store.exists():  # a recipe that cannot be run must not leave a store behind
+                crew.try_out()
+            bank = Bank(StoreWriter(self._store), self._source, frozen)
+            self._embed(crew, bank)
+        return self._report
+
+    def _embed(self, crew: Crew, bank: Bank) -> None:
+        entries = self._settings.chosen(self._source.entries)
+        all_listed = self._source.complete and len(entries) == len(self._source.entries)
         report = self._report
         report.listed = len(entries)
-        self._failure_limit = self._settings.failure_limit(len(entries))
-        self._done = DigestSet(len(entries))
-        units = list(split_into_units(entries))
-        unchanged = self._bank.unchanged(entries)
-        todo = list(_without(units, unchanged))
+        shard = self._settings.shard
+        units = split_into_units(entries, of=f"-{shard.replace('/', 'of')}" if shard else "")
+        unchanged = bank.unchanged(entries)
+        todo = list(without(units, unchanged))
         report.skipped = int(unchanged.sum())
+        del entries  # the crew may want to drop them
         self._tell()
-        with Claims(self._store, self._source.name, self._recipes) as claims:
-            self._units = ClaimedUnits(claims)
-            try:
-                if todo:
-                    self._embed(todo)
-            finally:
-                self._settle_twins()
-                all_listed = self._source.complete and len(entries) == len(self._source.entries)
-                self._bank.finish(complete=all_listed and report.done == report.listed)
-        self._has_too_many_failures()  # the last images may have been the bad ones
-        return report
-
-    def _has_too_many_failures(self) -> bool:
-        if self._report.failed > self._failure_limit:
-            self._report.gave_up = f"more than {self._settings.max_failures} bad images"
-        return self._report.gave_up is not None
-
-    def _freeze(self, recipe: Recipe) -> FrozenRecipe:
-        return known_recipe(recipe) or self._open_engine(recipe).recipe
-
-    def _open_engine(self, recipe: Recipe) -> Engine:
-        threads = self._settings.threads or usable_processors()
-        engine = open_engine(recipe, self._settings.engine, self._settings.batch_size, threads)
-        self._engines[engine.recipe.space] = engine
-        return engine
-
-    def _open_engines(self) -> None:
-        for space, recipe in self._recipes.items():
-            if space not in self._engines:
-                self._open_engine(recipe)
-
-    def _embed(self, units: list[Unit]) -> None:
-        """Works on all units; on those that other writers have claimed once these are done with them, or dead."""
-        self._open_engines()
-        self._bank.shapes = {space: engine.shape for space, engine in self._engines.items()}
-        self._sing()
-        started = time.monotonic()
-        workers = self._settings.workers or usable_processors()
-        with Pipeline(self._engines, workers, times=self._times).running() as pipeline:
-            while units:
-                held: list[Unit] = []
-                tasks = self._choose(pipeline.read(self._claim(units, held)))
-                for embedded in pipeline.infer(self._sound(pipeline.decode(tasks))):
-                    self._take(embedded)
-                self._commit()
-                units = [] if self._has_too_many_failures() else held
-                if units:
-                    time.sleep(LOOK_AGAIN_S)
-            seconds = time.monotonic() - started
-        self._sing()
-        self._report.stages, self._report.limited_by = self._times.to_dict(), self._times.limit
-        self._report.images_per_second = round(self._report.embedded / seconds, 1)
-
-    def _sing(self) -> None:
-        """Compares each engine with what is banked, where it was not compared before and anything is."""
-        for space, engine in self._engines.items():
-            if is_known(self._store / "spaces" / space, engine):
-                continue
-            reference = None
-            if engine.recipe.precision != "float32":
-                settings = dataclasses.replace(self._recipes[space], precision="float32")
-                reference = open_engine(settings, self._settings.engine, self._settings.batch_size)
-            canary = sing(self._store, self._source, engine, reference)
-            if canary:
-                self._report.notes.append(f"{space}: {canary}.")
-
-    def _claim(self, units: list[Unit], held: list[Unit]) -> Iterator[Entry]:
-        """The entries of the units that nobody else works on; the others are put into `held`."""
-        for unit in units:
-            if not self._units.take(unit):
-                held.append(unit)
-                continue
-            banked = self._bank.banked_by_others(unit.entries)
-            left = [entry for entry, done in zip(unit.entries, banked, strict=True) if not done]
-            self._report.skipped += len(unit.entries) - len(left)
-            self._units.begin(unit, left)
-            yield from left
-
-    def _choose(self, images: Iterable[ReadImage]) -> Iterator[Task]:
-        """Passes on the images that must be decoded, each hash once."""
-        for image in images:
-            if self._has_too_many_failures():
-                return
-            if image.problem:
-                self._fail(image.entry, "", image.problem)
-            elif image.hash in self._reasons:
-                self._fail(image.entry, image.hash, self._reasons[image.hash])
-            elif image.hash in self._pending:
-                self._twins.append(image)
-                self._report.duplicates += 1
-            elif bytes.fromhex(image.hash) in self._done:
-                self._report.duplicates += 1
-                self._add_row(image.entry, image.hash, picture_size(image.data))
-            elif spaces := self._bank.missing(image.hash):
-                views = sum(self._engines[space].recipe.views for space in spaces)
-                self._pending[image.hash] = _Pending(views)
-                yield Task(image, spaces)
-            else:
-                self._take_banked(image)
-
-    def _take_banked(self, image: ReadImage) -> None:
         try:
-            size = picture_size(image.data)
-        except ImageError as error:
-            self._fail(image.entry, image.hash, str(error))
-            return
-        if self._bank.is_listed_elsewhere(image.entry, image.hash):
-            self._report.duplicates += 1
-        else:
-            self._report.skipped += 1
-        self._add_row(image.entry, image.hash, size)
+            if todo:
+                crew.embed(todo, bank, report, self._tell)
+        finally:
+            bank.finish(all_listed and report.done == report.listed, crew.replace_listing)
 
-    def _sound(self, images: Iterable[Decoded]) -> Iterator[Decoded]:
-        """Passes on the images that could be decoded and records the others."""
-        for image in images:
-            read = image.task.image
-            if image.picture is None:
-                self._fail(read.entry, read.hash, str(image.problem))
-            else:
-                self._pending[read.hash].size = (image.picture.width, image.picture.height)
-                yield image
+    def _crew(self) -> Crew:
+        if self._settings.runner == "ray":
+            from embedder.ray_crew import RayCrew
 
-    def _take(self, embedded: Embedded) -> None:
-        """Takes vectors for the next commit; the last one of an image settles it."""
-        for decoded, view, vector in zip(embedded.images, embedded.views, embedded.vectors, strict=True):
-            image = decoded.task.image
-            if image.hash in self._reasons:
-                continue
-            dtype = self._recipes[embedded.space].dtype
-            if not (np.abs(vector) <= np.finfo(dtype).max).all():  # NaN is not
-                self._fail(image.entry, image.hash, f"its vector is not finite {dtype} in {embedded.space}")
-                continue
-            self._bank.add_vector(embedded.space, image.entry.key, image.hash, view, vector)
-            pending = self._pending[image.hash]
-            pending.vectors -= 1
-            if not pending.vectors:
-                del self._pending[image.hash]
-                self._done.add(bytes.fromhex(image.hash))
-                self._report.embedded += 1
-                self._add_row(image.entry, image.hash, pending.size)
-
-    def _fail(self, entry: Entry, hash_: str, reason: str) -> None:
-        if hash_:
-            self._reasons[hash_] = reason
-            self._pending.pop(hash_, None)
-        self._report.failed += 1
-        self._add_row(entry, hash_, (0, 0), reason)
-
-    def _add_row(self, entry: Entry, hash_: str, size: tuple[int, int], status: str = OK) -> None:
-        self._bank.add_row(entry, hash_, size, status)
-        self._units.settle(entry)
-        self._tell()
-        if self._bank.commit_is_due():
-            self._commit()
-
-    def _commit(self) -> None:
-        self._settle_twins()
-        with self._times.working("write"), self._times.waiting("write"):
-            self._bank.commit()
-        self._units.release_finished()
-
-    def _settle_twins(self) -> None:
-        """An image with the bytes of another one shares its outcome."""
-        twins = self._twins
-        self._twins = [twin for twin in twins if twin.hash in self._pending]
-        for twin in twins:
-            reason = self._reasons.get(twin.hash)
-            if twin.hash in self._pending:
-                continue
-            if reason is None:
-                self._bank.add_row(twin.entry, twin.hash, picture_size(twin.data))
-            else:
-                self._report.duplicates -= 1
-                self._report.failed += 1
-                self._bank.add_row(twin.entry, twin.hash, (0, 0), reason)
-            self._units.settle(twin.entry)
+            return RayCrew(self._source, self._place, self._store, self._recipes, self._settings)
+        return LocalCrew(self._source, self._store, self._recipes, self._settings)
 
     def _tell(self) -> None:
         if self._progress:
             self._progress(self._report)
-
-
-def _without(units: Iterable[Unit], done: NDArray[np.bool_]) -> Iterator[Unit]:
-    """The units with those of their entries that are not done, in their order through all units."""
-    start = 0
-    for unit in units:
-        end = start + len(unit.entries)
-        left = [entry for entry, is_done in zip(unit.entries, done[start:end], strict=True) if not is_done]
-        if left:
-            yield Unit(unit.id, left)
-        start = end

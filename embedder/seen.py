@@ -28,6 +28,8 @@ class Seen:
     def banked(self, entries: Sequence[Entry], recipes: Sequence[FrozenRecipe | None]) -> NDArray[np.bool_]:
         """(images, recipes): whether a file looks as it did when its vectors were banked by a recipe."""
         banked = np.zeros((len(entries), len(recipes)), bool)
+        if self.table.empty:  # a million keys need not be gathered to be looked up in nothing
+            return banked
         rows = self._keys.get_indexer(pd.Index([entry.key for entry in entries], dtype="str"))
         same = rows >= 0
         same[same] = (self.table["status"].iloc[rows[same]] == OK).to_numpy()

@@ -18,10 +18,11 @@ from embedder.entries import (
 )
 from embedder.errors import ImageError, SourceError
 from embedder.folder_source import file_below, folder_source
-from embedder.remote_files import is_url, read_url, url_entries
+from embedder.remote_files import read_url, url_entries
 from embedder.remote_source import path_of_url, remote_source, url_of_key
 from embedder.table_source import table_source
 from embedder.tfds_source import TFDS, tfds_source
+from store.object_path import is_url
 from store.tables import TABLE_SUFFIXES, is_table_name
 from store.writer import check_name
 

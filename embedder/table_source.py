@@ -10,9 +10,10 @@ import pandas as pd
 
 from embedder.entries import Entry, Source, file_entry, key_of
 from embedder.errors import SourceError
-from embedder.remote_files import is_url, url_entries
+from embedder.remote_files import url_entries
 from store.errors import LabelTableError
 from store.labels import LabelTable, make_label_table
+from store.object_path import is_url
 from store.tables import parse_table
 
 

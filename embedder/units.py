@@ -7,11 +7,14 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from embedder.sources import Entry
 from store.claims import Claims
 from store.commit import checksum
 
-UNIT_ENTRIES = 256  # on average: some seconds of work, and few claims even for ten million images
+UNIT_ENTRIES = 64  # on average: a second or two of work, so that several writers end at about the same time
 
 
 @dataclass(frozen=True)
@@ -22,21 +25,33 @@ class Unit:
     entries: list[Entry]
 
 
-def split_into_units(entries: Iterable[Entry]) -> Iterator[Unit]:
+def split_into_units(entries: Iterable[Entry], of: str = "") -> Iterator[Unit]:
     """Cuts a list of entries where the checksum of a key says so.
 
-    So jobs that list a folder at different times, while it grows, agree on all units but a few.
+    So jobs that list a folder at different times, while it grows, agree on all units but a few. of: ends the ids,
+    for a list that is only a share: its units are not those of the whole.
     """
-    id_, members = "first", list[Entry]()
+    id_, members = f"first{of}", list[Entry]()
     for entry in entries:
         key = os.fsencode(entry.key)
         if zlib.crc32(key) % UNIT_ENTRIES == 0:
             if members:
                 yield Unit(id_, members)
-            id_, members = checksum(key)[:16], []
+            id_, members = f"{checksum(key)[:16]}{of}", []
         members.append(entry)
     if members:
         yield Unit(id_, members)
+
+
+def without(units: Iterable[Unit], done: NDArray[np.bool_]) -> Iterator[Unit]:
+    """The units with those of their entries that are not done, in their order through all units."""
+    start = 0
+    for unit in units:
+        end = start + len(unit.entries)
+        left = [entry for entry, is_done in zip(unit.entries, done[start:end], strict=True) if not is_done]
+        if left:
+            yield Unit(unit.id, left)
+        start = end
 
 
 class ClaimedUnits:

@@ -3,6 +3,9 @@
 A claim is a file with a heartbeat in `cache/claims/<space>/<source>/`. It is a courtesy, no lock: nothing that
 is right depends on it. Where two writers do the same work all the same (a cache that somebody deleted, a
 network that stood still), its rows count once.
+
+On an object store a claim is a conditional put, and put again it has a new time. Where a store knows no conditional
+put, each writer counts its claims as taken.
 """
 
 from __future__ import annotations
@@ -18,9 +21,11 @@ from types import TracebackType
 
 from store.errors import StoreError
 from store.files import read_file
+from store.object_path import ObjectPath
 from store.processes import is_running, this_machine
 
 HEARTBEAT_S = 5.0
+OBJECT_HEARTBEAT_S = 15.0  # each is a request that is paid for
 EXPIRES_S = 60.0
 _LARGEST = 1024  # bytes of a claim
 
@@ -34,6 +39,7 @@ class Claims:
     def __init__(self, store: Path, source: str, spaces: Iterable[str]) -> None:
         self._directories = [store / "cache" / "claims" / space / source for space in sorted(spaces)]
         self._held: dict[str, list[Path]] = {}
+        self._pause = OBJECT_HEARTBEAT_S if isinstance(store, ObjectPath) else HEARTBEAT_S
         self._clock_ahead = 0.0  # of the file system's clock, which is another machine's on a shared one
         self._ended = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="claims", daemon=True)
@@ -87,9 +93,14 @@ class Claims:
         raise AssertionError  # count() does not end
 
     def _write(self, path: Path) -> None:
+        if isinstance(path, ObjectPath):
+            path.put_new(_holder())
+            if not self._held:  # its clock does not run away
+                self._clock_ahead = path.stat().st_mtime - time.time()
+            return
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            os.write(descriptor, f"{this_machine()} {os.getpid()}".encode())
+            os.write(descriptor, _holder())
             self._clock_ahead = os.fstat(descriptor).st_mtime - time.time()
         finally:
             os.close(descriptor)
@@ -104,11 +115,22 @@ class Claims:
         return abs(age) < EXPIRES_S and not dead  # one of the future could be waited for without end
 
     def _beat(self) -> None:
-        while not self._ended.wait(HEARTBEAT_S):
+        while not self._ended.wait(self._pause):
             for paths in list(self._held.values()):
                 for path in paths:
                     with suppress(OSError):
-                        os.utime(path)
+                        _renew(path)
+
+
+def _holder() -> bytes:
+    return f"{this_machine()} {os.getpid()}".encode()
+
+
+def _renew(path: Path) -> None:
+    if isinstance(path, ObjectPath):
+        path.put(_holder())
+    else:
+        os.utime(path)
 
 
 def _remove(paths: list[Path]) -> None:

@@ -3,6 +3,9 @@
 Bytes go to a temporary name in the target directory, are fsynced, renamed to the final name, and the
 directory is fsynced. Only then is the file committed. A failed fsync is never retried (the kernel may have
 dropped the dirty pages): the temporary file is discarded and the error raised.
+
+On an object store a put is the commit: it is atomic and durable when it is answered, so there is neither a temporary
+name nor a sync.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from pathlib import Path
 import xxhash
 
 from store.errors import StoreWriteError
+from store.object_path import ObjectPath
 from store.processes import is_running, this_machine
 
 CHECKSUM_BYTES = 16
@@ -56,6 +60,9 @@ def write_file(path: Path, *pieces: Buffer) -> None:
     When it returns, the file survives kill -9 and a power cut. When it raises StoreWriteError, the file at
     `path` is still the old one, or the new one if only the last fsync failed, and whole in either case.
     """
+    if isinstance(path, ObjectPath):
+        path.put(b"".join(pieces))
+        return
     temporary = path.parent / f".tmp-{this_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         make_directories(path.parent)
@@ -74,6 +81,8 @@ def write_file(path: Path, *pieces: Buffer) -> None:
 
 def make_directories(directory: Path) -> None:
     """Creates `directory` and its missing parents, each entry fsynced."""
+    if isinstance(directory, ObjectPath):
+        return
     missing = []
     while not directory.is_dir():
         missing.append(directory)
@@ -90,6 +99,8 @@ def sweep_temporary_files(directory: Path) -> int:
     (a commit takes seconds).
     """
     swept = 0
+    if isinstance(directory, ObjectPath):
+        return swept
     with suppress(FileNotFoundError), os.scandir(directory) as entries:
         for entry in entries:
             match = _TEMPORARY.fullmatch(entry.name)

@@ -22,6 +22,7 @@ from store.feature_store import check_store
 from store.files import read_committed
 from store.hdf import open_image, read_array
 from store.listing import listing_files, read_listing
+from store.object_path import ObjectPath, in_parallel, store_path
 from store.part import PART_NAME, Part, PartRows
 from store.removal import sweep_trash
 from store.space import SPACE_NAME, Space, is_unborn, part_files
@@ -61,7 +62,7 @@ def compact(
     dropped where both copies come into one part; any of the two would do. Safe at any moment, also while
     others read or write. Raises StoreFormatError for damage, with everything left as it was.
     """
-    path = Path(path)
+    path = store_path(path)
     check_store(path)
     writer = StoreWriter(path)
     report = CompactReport()
@@ -92,14 +93,18 @@ def part_rows(part: Part) -> PartRows:
 
 
 def rows_of(part: Part, data: bytes) -> PartRows:
-    """All of a part whose bytes are `data`. Vectors stay mapped. Raises StoreFormatError if they do not fit."""
+    """All of a part whose bytes are `data`, which become its vectors only of an object: those of a file stay mapped.
+
+    Raises StoreFormatError if they do not fit.
+    """
+    vectors = part.vectors_in(data) if isinstance(part.path, ObjectPath) else part.vectors
     with open_image(data, part.path) as file:
         keys, sources = (
             unpack_strings(read_array(file, name, 1, "u1"), read_array(file, f"{name}_end", 1, "i8")).tolist()
             for name in ("key", "source")
         )
     try:
-        return PartRows(part.hash, part.view, part.vectors, keys, sources, part.shape)
+        return PartRows(part.hash, part.view, vectors, keys, sources, part.shape)
     except ValueError as error:
         raise StoreFormatError(f"{part.path} is damaged: {error}") from error
 
@@ -120,7 +125,7 @@ def _compact_space(
     for attempt in range(_ATTEMPTS):
         space = Space(directory)
         try:
-            parts = [Part.read(part.path) for part in space.parts]
+            parts = in_parallel(Part.read, [part.path for part in space.parts])
             ids = [_row_ids(space, part) for part in parts]
             for group in _plan(space, ids, target_bytes):
                 chosen = [parts[number] for number in group]
@@ -225,7 +230,7 @@ def _remove_superseded(directory: Path) -> None:
     if not leftovers:
         return
     superseders = {
-        name: part.path for part in map(Part.read, part_files(directory)) for name in part.supersedes
+        name: part.path for part in in_parallel(Part.read, part_files(directory)) for name in part.supersedes
     }
     for path in leftovers:
         if path.name in superseders:

@@ -21,6 +21,7 @@ from store.folders import SPLITS, folder_and_split
 from store.label_files import read_labels
 from store.labels import LabelTable, join_labels
 from store.listing import GONE, OK, Listing, empty_listing_table, read_listing
+from store.object_path import store_path
 from store.recipes import describe_difference
 from store.space import SPACE_NAME, Space, is_unborn
 from store.vectors import Vectors
@@ -37,7 +38,7 @@ class FeatureStore:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = store_path(path)
         check_store(self.path)
 
     def __repr__(self) -> str:

@@ -1,4 +1,7 @@
-"""How files of a store are opened. It may be a stranger's: a link, a pipe or a device is no file of it."""
+"""How files of a store are opened. It may be a stranger's: a link, a pipe or a device is no file of it.
+
+A store may also be on an object store (`ObjectPath`), which has nothing but whole objects.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from store.commit import file_checksum
 from store.errors import StoreFormatError, StoreReadError
+from store.object_file import ObjectFile
+from store.object_path import ObjectPath
 
 LARGEST_JSON = 1 << 20  # a recipe has a thousand bytes
 _DEEPEST_JSON = 32
@@ -32,6 +37,8 @@ def open_file(path: Path, buffering: int = -1) -> BinaryIO:
     Raises StoreFormatError, without waiting and without opening it, for what is no plain file; StoreReadError if the
     file system refuses; FileNotFoundError.
     """
+    if isinstance(path, ObjectPath):
+        return cast(BinaryIO, ObjectFile(path))
     try:
         mode = path.lstat().st_mode
         if not stat.S_ISREG(mode):
@@ -48,17 +55,24 @@ def open_file(path: Path, buffering: int = -1) -> BinaryIO:
 
 def read_file(path: Path, largest: int | None = None) -> bytes:
     """The bytes of a file of a store. Raises what `open_file` does, and StoreFormatError beyond `largest` bytes."""
+    if isinstance(path, ObjectPath):
+        if largest is not None:
+            _check_size(path, path.stat().st_size, largest)
+        return path.read_bytes()
     with open_file(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if largest is not None and size > largest:
-            raise StoreFormatError(
-                f"{path} is damaged: it has {size:,} bytes, expected at most {largest:,}. "
-                "embank never writes such a file: do not trust this store."
-            )
+        _check_size(path, os.fstat(file.fileno()).st_size, largest)
         try:
             return file.read()
         except OSError as error:
             raise unreadable(path, error) from error
+
+
+def _check_size(path: Path, size: int, largest: int | None) -> None:
+    if largest is not None and size > largest:
+        raise StoreFormatError(
+            f"{path} is damaged: it has {size:,} bytes, expected at most {largest:,}. "
+            "embank never writes such a file: do not trust this store."
+        )
 
 
 def read_committed(path: Path, name: re.Pattern[str], remedy: str, largest: int | None = None) -> bytes:
@@ -78,6 +92,8 @@ def read_committed(path: Path, name: re.Pattern[str], remedy: str, largest: int 
 
 def bytes_below(directory: Path) -> int:
     """How many bytes all files below a directory have. What others remove meanwhile counts as nothing."""
+    if isinstance(directory, ObjectPath):
+        return sum(size for _, size in directory.walk_sizes())
     total = 0
     for place, _, names in os.walk(directory):
         for name in names:
@@ -86,8 +102,17 @@ def bytes_below(directory: Path) -> int:
     return total
 
 
+def mark_used(path: Path) -> None:
+    """Gives a file of the cache the present time, so that it goes last; objects keep that of their making."""
+    if not isinstance(path, ObjectPath):
+        with suppress(OSError):
+            os.utime(path)
+
+
 def unreadable(path: Path, error: OSError) -> StoreReadError:
     """What to raise when the file system refuses to read a file of a store."""
+    if isinstance(error, StoreReadError):
+        return error
     reason = os.strerror(error.errno) if error.errno else str(error)
     way_out = (
         "Close other files or programs"
@@ -115,6 +140,8 @@ def refuse_links(store: Path) -> None:
 
     Files are looked at when they are opened, so only directories matter here, and the store itself may be a link.
     """
+    if isinstance(store, ObjectPath):
+        return
     for entry in _entries(store):
         if entry.is_symlink():
             raise StoreFormatError(

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from store.columns import hashes_from_hex, hashes_to_hex
 from store.commit import CHECKSUM_BYTES, checksum
 from store.errors import LabelTableError, StoreError, first_line
-from store.feature_store import FeatureStore
+from store.feature_store import STORE_FILE, FeatureStore
 from store.listing import GIVEN_COLUMNS, OK
+from store.object_path import store_path
 from store.part import PartRows
 from store.space import Space
 from store.tables import TABLE_SUFFIXES, read_table
@@ -237,7 +238,7 @@ def _digest(array: Array, dtype: str, path: Path) -> str:
 
 def _check_source(path: str | Path, name: str, hashes: dict[str, str]) -> None:
     """Raises if the store has a source of this name that was not imported."""
-    listing = FeatureStore(path).sources.get(name) if Path(path, "embank.json").exists() else None
+    listing = FeatureStore(path).sources.get(name) if (store_path(path) / STORE_FILE).exists() else None
     if listing is None:
         return
     listed = zip(listing.table["key"], listing.table["hash"], strict=True)

@@ -125,7 +125,8 @@ def merge_listings(listings: Iterable[Listing]) -> Listing:
     last = listings[-1]
     if len(listings) == 1:
         return last
-    table = pd.concat([listing.table for listing in listings], ignore_index=True)
+    tables = [listing.table for listing in listings if len(listing.table)] or [last.table]
+    table = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0].copy(deep=False)
     spaces = [column for column in table.columns if column not in COLUMNS]
     table[spaces] = table[spaces].eq(True)
     if table["key"].duplicated().any():

@@ -15,6 +15,7 @@ from store.errors import StoreError, StoreFormatError
 from store.feature_store import FeatureStore
 from store.labels import LabelTable
 from store.listing import Listing, merge_listings
+from store.object_path import in_parallel
 from store.part import PART_NAME, Part
 from store.space import Space, part_files
 from store.writer import StoreWriter
@@ -103,7 +104,7 @@ def _merge_space(writer: StoreWriter, space: Space, report: MergeReport) -> Iter
                 "foreign. `embank verify` may say which."
             )
         try:
-            for part in (Part.read(file.path) for file in space.parts):
+            for part in in_parallel(Part.read, [file.path for file in space.parts]):
                 if not _holds(mine, part):
                     _copy_part(directory, part)
                     report.parts += 1

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from store.columns import HASH_BYTES, Hashes, pack_strings
 from store.commit import CHECKSUM_BYTES, file_checksum
 from store.errors import StoreFormatError
-from store.files import open_file
+from store.files import open_file, read_file
 from store.halves import widened
 from store.hdf import build_frame, build_image, open_image, plain_dataset, read_about, read_array
+from store.object_file import read_places
+from store.object_path import ObjectPath
 from store.plain_hdf5 import PlainDataset, PlainFile
 from store.recipes import space_id
 
@@ -61,14 +63,24 @@ class PartFile:
 
     @cached_property
     def vectors(self) -> NDArray[np.floating[Any]]:
-        """(rows, dim), memory-mapped, read-only."""
+        """(rows, dim), memory-mapped, read-only; of an object read whole."""
         if self.rows == 0:
             return np.zeros((0, self.dim), self.dtype)
+        if isinstance(self.path, ObjectPath):
+            return self.vectors_in(read_file(self.path))
         with open_file(self.path) as file:
             try:
                 return np.memmap(file, self.dtype, "r", self.vectors_at, (self.rows, self.dim))
             except ValueError as error:
                 raise _too_short(self.path) from error
+
+    def vectors_in(self, data: bytes) -> NDArray[np.floating[Any]]:
+        """(rows, dim), read-only, out of all bytes of the file."""
+        try:
+            array = np.frombuffer(data, self.dtype, self.rows * self.dim, self.vectors_at)
+        except ValueError as error:
+            raise _too_short(self.path) from error
+        return array.reshape(self.rows, self.dim)
 
 
 @dataclass(frozen=True)
@@ -82,12 +94,12 @@ class Part(PartFile):
     shape: tuple[int, ...]
 
     @classmethod
-    def read(cls, path: Path) -> Part:
-        """Opens a part and checks every byte of it but the vectors.
+    def read(cls, path: Path, data: bytes | None = None) -> Part:
+        """Opens a part, or all bytes of it if they are at hand, and checks every byte but the vectors.
 
         Raises StoreFormatError if it is not a sound one, FileNotFoundError if it is gone.
         """
-        with open_image(path, path) as file:
+        with open_image(path if data is None else data, path) as file:
             vectors = plain_dataset(file, "vectors", 2, "f4", "f2")
             if not _frame_is_sound(file, vectors):
                 raise StoreFormatError(
@@ -156,6 +168,9 @@ def read_rows(
 
     Long runs of float32 are read straight into place, which is quicker than touching every mapped page.
     """
+    if isinstance(part.path, ObjectPath):
+        _read_object(part.path, part, rows, out, places)
+        return
     breaks = np.flatnonzero((np.diff(rows) != 1) | (np.diff(places) != 1)) + 1
     if part.dtype != np.float32 or len(breaks) > len(rows) // _SHORTEST_RUN or not out.flags.c_contiguous:
         for start in range(0, len(rows), _GATHERED_AT_ONCE):  # each time a copy of so many rows is made first
@@ -173,6 +188,26 @@ def read_rows(
                 if not done:
                     raise _too_short(part.path)
                 block = block[done:]
+
+
+def _read_object(
+    path: ObjectPath,
+    part: PartFile,
+    rows: NDArray[np.int64],
+    out: NDArray[np.float32],
+    places: NDArray[np.int64],
+) -> None:
+    """By ranged reads, in the order of the object."""
+    if not part.dim:
+        return
+    width = part.dim * part.dtype.itemsize
+    order = np.argsort(rows, kind="stable")
+    try:
+        for some, data in read_places(path, part.vectors_at + rows[order] * width, width):
+            vectors = data.view(part.dtype)
+            out[places[order[some]]] = widened(vectors) if part.dtype == np.float16 else vectors
+    except ValueError as error:
+        raise _too_short(part.path) from error
 
 
 def _map_shape(about: dict[str, Any], dim: int, path: Path) -> tuple[int, ...]:

@@ -13,7 +13,8 @@ from store.commit import sync_directory
 from store.errors import StoreError, StoreWriteError
 from store.feature_store import FeatureStore, check_store
 from store.listing import COLUMNS, read_listing
-from store.space import SPACE_NAME
+from store.object_path import ObjectPath, store_path
+from store.space import RECIPE_FILE, SPACE_NAME
 from store.writer import StoreWriter
 
 # In the root of the store, where readers ignore what they do not know.
@@ -25,7 +26,7 @@ def remove_source(path: str | Path, name: str) -> None:
 
     No job should be embedding this source. Raises StoreError if there is no such source.
     """
-    path = Path(path)
+    path = store_path(path)
     check_store(path)
     names = _names(path / "sources")
     if name not in names:
@@ -43,7 +44,7 @@ def remove_space(path: str | Path, space: str) -> str:
     before the vectors go, so that no moment shows a promise that is not kept. No job should be writing to
     the space. Raises UnknownSpaceError.
     """
-    path = Path(path)
+    path = store_path(path)
     check_store(path)
     known = SPACE_NAME.fullmatch(space) and space in _names(path / "spaces")
     id_ = space if known else FeatureStore(path).space(space).id  # a damaged space can be removed by its id
@@ -67,6 +68,11 @@ def _forget(path: Path, source: str, space: str) -> None:
 
 
 def _throw_away(path: Path, directory: Path) -> None:
+    if isinstance(
+        directory, ObjectPath
+    ):  # no rename there: a space is one until its recipe goes, as the last
+        directory.remove_below(last=RECIPE_FILE)
+        return
     trash = path / f".trash-{secrets.token_hex(4)}"
     try:
         directory.rename(trash)

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from store.errors import StoreFormatError
 from store.files import LARGEST_JSON, json_object, read_file
 from store.index import RowIndex
 from store.index_cache import load_index, save_index
+from store.object_path import ObjectPath, in_parallel
 from store.part import PART_NAME, Part, PartFile, read_rows
 from store.recipes import space_id
 
 RECIPE_FILE = "recipe.json"
+_ATTEMPTS = 10
+_MANY_PARTS = 16  # that are opened each time, before an index is written for them
 CACHED_ROWS = 50_000  # fewer are indexed quicker than the cache is read
 _READERS = min(8, (os.cpu_count() or 1) + 2)
 _REMEDY = "Delete it if it is there; embedding with the same settings as before writes it anew."
@@ -81,6 +85,12 @@ class Space:
     def find(self, hashes: Hashes, view: int = 0) -> NDArray[np.int64]:
         """(n,) the row of each hash, numbered through all parts; -1 where it is not banked."""
         return self._index.find(hashes, view)
+
+    def banked(self, view: int = 0) -> tuple[Hashes, NDArray[np.int64]]:
+        """Hashes (n, 16) of all images that have this view, each once, in the order of the parts, and their rows."""
+        rows = self._index.firsts(view)
+        hashes = self._index.hashes
+        return (hashes if len(rows) == len(hashes) else hashes[rows]), rows
 
     def read(self, rows: NDArray[np.int64], out: NDArray[np.float32]) -> None:
         """Copies these rows into `out` (n, dim) in their order; parts are read side by side.
@@ -160,33 +170,55 @@ def part_files(directory: Path) -> list[Path]:
 
 
 def _open_parts(directory: Path, recipe: dict[str, Any]) -> tuple[Sequence[PartFile], RowIndex]:
-    """The current parts and the index of their rows, from the cache if it knows exactly these files."""
-    files = part_files(directory)
-    cached = load_index(directory, files)
-    if cached:
-        return cached
-    parts = _read_parts(directory, recipe)
-    hashes = np.concatenate([np.zeros((0, HASH_BYTES), np.uint8), *(part.hash for part in parts)])
-    index = RowIndex(hashes, np.concatenate([np.zeros(0, np.int16), *(part.view for part in parts)]))
-    if len(parts) > 1 and len(hashes) >= CACHED_ROWS:
-        save_index(directory, files, parts, index)
+    """The current parts and the index of their rows. Only parts that the cached index does not know are opened."""
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(FileNotFoundError):  # a compaction removed a part between the listing and the reading
+            return _open_listed(directory, recipe, part_files(directory))
+    return _open_listed(directory, recipe, part_files(directory))
+
+
+def _open_listed(
+    directory: Path, recipe: dict[str, Any], files: Sequence[Path]
+) -> tuple[Sequence[PartFile], RowIndex]:
+    known = load_index(directory, files)
+    read = _read_parts([file for file in files if file.name not in known.superseded])
+    superseded = {**known.superseded, **{name: part.supersedes for name, part in read.items()}}
+    gone = {name for file in files for name in superseded[file.name]}
+    current = [file for file in files if file.name not in gone]
+    read |= _read_parts([file for file in current if file.name not in read and file.name not in known.rows])
+    parts = [read[file.name] if file.name in read else known.rows[file.name][1] for file in current]
+    _check_parts(directory, recipe, parts)
+    if known.index and [file.name for file in current] == list(known.rows):
+        return parts, known.index
+    columns = [
+        (part.hash, part.view) if isinstance(part, Part) else known.columns(part.path.name) for part in parts
+    ]
+    hashes = np.concatenate([np.zeros((0, HASH_BYTES), np.uint8), *(hashes for hashes, _ in columns)])
+    index = RowIndex(hashes, np.concatenate([np.zeros(0, np.int16), *(views for _, views in columns)]))
+    if _is_worth_keeping(parts, len(read), len(hashes)):
+        save_index(directory, files, parts, superseded, index)
     return parts, index
 
 
-def _read_parts(directory: Path, recipe: dict[str, Any]) -> list[Part]:
-    for attempt in range(10):
-        try:
-            parts = [Part.read(path) for path in part_files(directory)]
-            break
-        except FileNotFoundError:  # a compaction removed it between the listing and the reading
-            if attempt == 9:
-                raise
-    superseded = {name for part in parts for name in part.supersedes}
-    parts = [part for part in parts if part.path.name not in superseded]
+def _is_worth_keeping(parts: Sequence[PartFile], read: int, rows: int) -> bool:
+    """Whether an index spares the next reader more than it costs to write."""
+    many = _MANY_PARTS if parts and isinstance(parts[0].path, ObjectPath) else len(parts) + 1
+    return (
+        len(parts) > 1
+        and (rows >= CACHED_ROWS or len(parts) >= many)
+        and (read >= _MANY_PARTS or read * _MANY_PARTS >= len(parts))
+    )
+
+
+def _read_parts(files: Sequence[Path]) -> dict[str, Part]:
+    return {part.path.name: part for part in in_parallel(Part.read, files)}
+
+
+def _check_parts(directory: Path, recipe: dict[str, Any], parts: Sequence[PartFile]) -> None:
     for part in parts:
-        if part.recipe != recipe or part.dim != parts[0].dim:
+        theirs = part.recipe if isinstance(part, Part) else recipe
+        if theirs != recipe or part.dim != parts[0].dim:
             raise StoreFormatError(
-                f"{part.path} is foreign: it was made by the recipe of {space_id(part.recipe)} with "
+                f"{part.path} is foreign: it was made by the recipe of {space_id(theirs)} with "
                 f"{part.dim} dimensions, but lies in {directory.name}. Move it out of the store."
             )
-    return parts

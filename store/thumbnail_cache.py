@@ -6,7 +6,6 @@ merged into new ones, and the oldest go where there are too many. All of `cache/
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -18,7 +17,7 @@ import numpy as np
 from store.columns import HASH_BYTES
 from store.commit import commit_file, sweep_temporary_files
 from store.errors import StoreError
-from store.files import read_committed
+from store.files import mark_used, read_committed
 
 LARGEST_THUMBNAIL = 1 << 16  # bytes
 PACK_BYTES = 16 << 20  # of pictures: a reader must read all of a pack to see whether it is whole
@@ -63,7 +62,7 @@ class ThumbnailCache:
                     with suppress(StoreError, ValueError):
                         here = _read(path, wanted - found.keys())
                         if here:
-                            _touch(path)
+                            mark_used(path)
                         found |= here
             except FileNotFoundError:
                 continue
@@ -169,8 +168,3 @@ def _age(path: Path) -> float:
     with suppress(OSError):
         return -path.lstat().st_mtime
     return 0.0
-
-
-def _touch(path: Path) -> None:
-    with suppress(OSError):
-        os.utime(path)

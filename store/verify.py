@@ -20,6 +20,7 @@ from store.hdf import open_image, read_array
 from store.index import RowIndex
 from store.label_files import LABELS_NAME, labels_file, read_labels
 from store.listing import LISTING_NAME, OK, Listing, lost_listings, read_listing
+from store.object_path import store_path
 from store.part import PART_NAME, Part
 from store.recipes import space_id
 from store.space import RECIPE_FILE, SPACE_NAME, is_unborn, read_recipe
@@ -60,7 +61,7 @@ def verify(path: str | Path, progress: Callable[[int, int], None] | None = None)
 
     progress: called with bytes done and bytes in all. Raises StoreError only if there is no store to look at.
     """
-    path = Path(path)
+    path = store_path(path)
     check_store(path)
     return _Verifier(path, progress).run()
 
@@ -145,7 +146,7 @@ class _Verifier:
         if data is None:
             return None
         try:
-            part = Part.read(file)
+            part = Part.read(file, data)
             with open_image(data, file) as image:
                 for name in ("key", "source"):
                     ends = read_array(image, f"{name}_end", 1, "i8")
@@ -158,7 +159,7 @@ class _Verifier:
         self._found.rows += part.rows
         if part.recipe != recipe:
             self._blame(file, f"belongs to another space, {space_id(part.recipe)}: move it there.")
-        vectors = part.vectors
+        vectors = part.vectors_in(data)
         for start in range(0, part.rows, _ROWS_AT_ONCE):
             if not np.isfinite(vectors[start : start + _ROWS_AT_ONCE]).all():
                 self._blame(file, f"has vectors that are not finite after row {start}: {_REMEDY}")

@@ -22,6 +22,7 @@ from store.feature_store import STORE_FILE, check_store
 from store.label_files import labels_file, labels_image
 from store.labels import LabelTable
 from store.listing import Listing, listing_files, listing_image, merge_listings, read_listing
+from store.object_path import store_path
 from store.part import PartRows, part_pieces
 from store.recipes import RecipeDict, canonical_json, space_id
 from store.space import RECIPE_FILE, part_files, read_recipe
@@ -39,7 +40,7 @@ class StoreWriter:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = store_path(path)
         self._writer = secrets.token_hex(4)
         self._next_part: dict[str, int] = {}
         _make_store(self.path)

@@ -136,8 +136,8 @@ class FakeEngines:
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngines:
     """Jobs of this test run on fake engines: nothing is downloaded, Keras is not loaded, and no canary sings."""
     engines = FakeEngines()
-    monkeypatch.setattr("embedder.run.open_engine", engines.open)
-    monkeypatch.setattr("embedder.run.is_known", lambda *_: True)
+    monkeypatch.setattr("embedder.engine_set.open_engine", engines.open)
+    monkeypatch.setattr("embedder.engine_set.is_known", lambda *_: True)
     return engines
 
 

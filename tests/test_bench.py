@@ -9,11 +9,14 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from embedder import sources
 from embedder.images import picture_size
+from store import FeatureStore
+from store.recipes import space_id
 
 BENCH = Path(__file__).parents[1] / "scripts" / "bench"
 if not BENCH.is_dir():
@@ -144,3 +147,27 @@ def test_a_run_with_nothing_to_do_is_banked_by_the_fake_backbone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert bench("starting", monkeypatch).nothing_to_do(tmp_path, 30) > 0
+
+
+def test_a_million_names_of_few_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench("ray_runner", monkeypatch).link_pictures(tmp_path, 2500)
+    pictures = sorted(tmp_path.rglob("*.bmp"))
+    assert len(pictures) == 2500
+    assert len({picture.stat().st_ino for picture in pictures}) == 1000
+
+
+def test_a_simulated_store_has_rows_of_its_own_in_files_that_are_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = bench("large_board", monkeypatch)
+    monkeypatch.setattr(script, "PART", 50)
+    factors = script.write_parts(tmp_path / "s.embank", 100, 4)
+    script.link_parts(tmp_path / "s.embank", 430)
+    space = FeatureStore(tmp_path / "s.embank").space(space_id(script.RECIPE))
+    hashes, rows = space.banked()
+    assert len(factors) == 100 and len(space.parts) == 9
+    assert len({one.tobytes() for one in hashes}) == len(rows) == space.rows == 430
+    assert len({part.path.stat().st_ino for part in space.parts}) == 2
+    out = np.empty((430, 4), np.float32)
+    space.read(rows, out)
+    np.testing.assert_array_equal(out[100:400], np.tile(out[:100], (3, 1)))

@@ -10,7 +10,7 @@ import pytest
 
 from classifiers import HeadError, RidgeHead, leave_one_out
 from classifiers import factorization as blocks
-from classifiers.banked_rows import BankedRows, fit_ridge_on_store, fits_in_memory
+from classifiers.banked_rows import banked_rows, fit_ridge_on_store, fits_in_memory
 from store import FeatureStore, StoreWriter
 from store.part import PartRows
 from store.recipes import space_id
@@ -44,7 +44,7 @@ def test_the_same_as_in_memory(
     monkeypatch.setattr(leave_one_out, "_LEFT_OUT_BLOCK", 40)
     monkeypatch.setattr(leave_one_out, "_FEW_ROWS", 16)
     monkeypatch.setattr("classifiers.gram._BLOCK", 32)
-    monkeypatch.setattr("classifiers.banked_rows._MAPPED", 1000)
+    monkeypatch.setattr("classifiers.space_rows._MAPPED", 1000)
     X = store.vectors(space_id(RECIPE), images)
     generator = np.random.default_rng(1)
     three = (X[:, :3] + generator.normal(size=(150, 3))).argmax(axis=1)
@@ -80,7 +80,7 @@ def test_what_it_cannot_be_fitted_on(bank: tuple[FeatureStore, pd.DataFrame]) ->
         fit_ridge_on_store(store, "Large", images, [np.zeros(150)])
     foreign = images.assign(hash=["ab" * 16, *images["hash"].iloc[1:]])
     with pytest.raises(HeadError, match="1 of 150 images have no vector"):
-        BankedRows(store, "Large", foreign)
+        banked_rows(store, "Large", foreign)
 
 
 def test_weights_are_those_of_vectors_in_memory(bank: tuple[FeatureStore, pd.DataFrame]) -> None:

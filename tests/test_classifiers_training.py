@@ -184,3 +184,5 @@ def test_batches_of_a_store(store: FeatureStore, monkeypatch: pytest.MonkeyPatch
         assert (np.diff(places) == 1).sum() >= 20
         seen.add(view)
     assert seen == {0, 1}
+    with pytest.raises(HeadError, match="have no vector"):
+        store_batches(store, space, images.assign(hash="ab" * 16), labels)

@@ -25,7 +25,7 @@ SPACE = SMALL.freeze("random-0").space
 
 @pytest.fixture(autouse=True)
 def _canary_sings(fake_engine: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("embedder.run.is_known", canary.is_known)
+    monkeypatch.setattr("embedder.engine_set.is_known", canary.is_known)
 
 
 @pytest.fixture

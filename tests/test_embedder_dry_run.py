@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from embedder import JobSettings, Recipe, SourceError, embed
+from embedder.cost_model import REFERENCES
 from embedder.dry_run import DryRun, dry_run
 from embedder.recipe import FrozenRecipe
 from embedder.weights import known_digest
@@ -195,4 +196,36 @@ def test_the_command(ready: FakeEngines, photos: Path, tmp_path: Path, embank: E
     plan = embank(*arguments, "--json", "--limit", "3").json
     assert (plan["listed"], plan["spaces"][0]["rows"]) == (3, 3)
     unknown = embank("embed", photos, store, "--backbone", "VGG16", "--dry-run")
-    assert "the time for VGG16: it has to be loaded or converted first" in unknown.out
+    assert "The time for VGG16 is that of another machine" in unknown.out
+    priced = embank(*arguments, "--json", "--machines", "4", "--price-per-core-hour", "3").json
+    assert priced["machines"] == 4 and plan["money"] is None
+    assert priced["money"] == pytest.approx(3 * priced["core_hours"], abs=2e-4)
+    assert "core-hours" in embank(*arguments, "--price-per-core-hour", "3").out
+
+
+def test_a_backbone_that_is_not_ready_takes_the_time_of_the_model(
+    fake_engine: FakeEngines, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedder.dry_run.usable_processors", lambda: 2)
+    recipes = [Recipe("VGG16"), Recipe("VGG16", layer="block4_pool"), Recipe("EfficientNetV2B3")]
+    known, cut, unknown = dry_run(photos, tmp_path / "x.embank", recipes).spaces
+    slower = max(one.infer["ResNet50", "float32"] for one in REFERENCES)
+    assert known.seconds == pytest.approx(8 * slower * 15.5 / 3.8 / 2, abs=0.06)
+    assert (known.basis, cut.basis, unknown.basis) == ("model", "unknown", "unknown")
+    assert cut.seconds == unknown.seconds == 0
+
+
+def test_more_machines_share_the_images_and_start_alone(
+    ready: FakeEngines, tmp_path: Path, write_photo: WritePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    def pass_time(pictures: int) -> None:
+        now[0] += 1.6
+
+    monkeypatch.setattr("embedder.dry_run.time", SimpleNamespace(monotonic=lambda: now[0]))
+    ready.before_batch, ready.streams = pass_time, 1
+    for number in range(10):
+        write_photo(tmp_path / "photos" / f"{number}.jpg", number)
+    plan = dry_run(tmp_path / "photos", tmp_path / "x", [RECIPE], machines=5)
+    assert plan.seconds == pytest.approx(1.6 + 10 * 0.1 / 5)

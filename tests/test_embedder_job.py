@@ -553,7 +553,7 @@ def test_writers_at_once_share_the_work(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("embedder.units.UNIT_ENTRIES", 4)
-    monkeypatch.setattr("embedder.run.LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr("embedder.worker.LOOK_AGAIN_S", 0.01)
     for number in range(8, 60):
         write_photo(photos / "cats" / f"{number}.jpg", number)
     embed(photos, bank, SMALL, settings=JobSettings(limit=1))
@@ -598,7 +598,7 @@ def test_work_that_another_one_finishes_meanwhile_is_waited_for(
         if looks == 3:
             claim.unlink()
 
-    monkeypatch.setattr("embedder.run.time.sleep", look_again)
+    monkeypatch.setattr("embedder.worker.time.sleep", look_again)
     assert embed(photos, bank, SMALL).embedded == 7
     assert looks == 3
 

@@ -20,9 +20,10 @@ import pytest
 
 from embedder import remote_files
 from embedder.errors import ImageError, SourceError
-from embedder.remote_files import entry_of_info, is_url, without_password
+from embedder.remote_files import entry_of_info, without_password
 from embedder.remote_source import name_of_url, url_of_key
 from embedder.sources import Source, files_as_entries, open_source, read_entry, reader_at
+from store.object_path import is_url
 
 fsspec = pytest.importorskip("fsspec", reason="sources at URLs need fsspec")
 

@@ -55,6 +55,13 @@ def test_the_second_opening_reads_no_part(writer: StoreWriter, monkeypatch: pyte
     assert _opened(writer) == first
 
 
+def test_the_columns_of_a_cached_index_stay_in_its_file(writer: StoreWriter) -> None:
+    _opened(writer)
+    index = FeatureStore(writer.path).spaces[SPACE]._index
+    for column in (index.order, index.prefixes, index.hashes, index.views):
+        assert not column.flags.owndata and not column.flags.writeable and column.flags.aligned
+
+
 def test_another_part_makes_another_index(writer: StoreWriter) -> None:
     _opened(writer)
     writer.commit_part(RECIPE, _rows(300, 30))

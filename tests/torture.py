@@ -129,8 +129,10 @@ def telling(tell: Tell, commit_rows: int = COMMIT_ROWS) -> Iterator[None]:
         return call
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedder.run.open_engine", open_engine)
-        patch.setattr("embedder.run.is_known", lambda *_: True)  # a canary's pictures are embedded twice
+        patch.setattr("embedder.engine_set.open_engine", open_engine)
+        patch.setattr(
+            "embedder.engine_set.is_known", lambda *_: True
+        )  # a canary's pictures are embedded twice
         patch.setattr("embedder.bank.COMMIT_ROWS", commit_rows)
         patch.setattr(StoreWriter, "commit_part", commit_part)
         patch.setattr(StoreWriter, "add_to_listing", listing(add))

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from classifiers.banked import banked
+from classifiers.banked import StreamedBank, banked
+from classifiers.banked_rows import fits_in_memory
+from classifiers.by_parts import Runner
 from classifiers.curves.few_shot import FewShot, Labelled, Progress, few_shot_together
 from classifiers.errors import SchemeError, SplitError
 from classifiers.factor_cache import FactorCache
@@ -34,11 +36,13 @@ def learning_curves(
     sizes: Sequence[int] | None = None,
     draws: int = 5,
     progress: Progress | None = None,
+    runner: Runner | None = None,
 ) -> tuple[list[FewShot], list[tuple[str, str]], list[str]]:
     """The curve of each scheme on a space, on the split that `compare` has; what failed, as (scheme, sentence); and
     notes on what was left out.
 
-    `space` may be left out where the store has one. Only plain images, no augmented views. Raises HeadError.
+    `space` may be left out where the store has one. Only plain images, no augmented views. runner: who works on the
+    parts of vectors that do not fit in memory, of which ridge alone has a curve. Raises HeadError.
     """
     chosen = (only_space(store) if space is None else store.space(space)).id
     images = store.images()
@@ -59,7 +63,16 @@ def learning_curves(
         notes += [f"scheme {name!r}: {note}" for note in parts.notes]
         tasks.append(Labelled(name, codes, parts.train, parts.test, splitter.groups))
     curves = _on_store(
-        store, images, chosen, tasks, head, sizes=sizes, draws=draws, seed=seed, progress=progress
+        store,
+        images,
+        chosen,
+        tasks,
+        head,
+        sizes=sizes,
+        draws=draws,
+        seed=seed,
+        progress=progress,
+        runner=runner,
     )
     return curves, errors, notes
 
@@ -74,6 +87,7 @@ def few_shots(
     seed: int = 0,
     group: str | None = None,
     progress: Progress | None = None,
+    runner: Runner | None = None,
 ) -> list[FewShot]:
     """The curve of every scheme that a comparison has results of on a space, on its own training and test rows.
 
@@ -101,6 +115,7 @@ def few_shots(
         draws=draws,
         seed=seed,
         progress=progress,
+        runner=runner,
     )
 
 
@@ -115,16 +130,18 @@ def _on_store(
     draws: int,
     seed: int,
     progress: Progress | None,
+    runner: Runner | None,
 ) -> list[FewShot]:
-    """Reads the vectors that the tasks have rows of, and no others."""
+    """Reads the vectors that the tasks have rows of, and no others; by parts if they do not fit in memory."""
     if not tasks:
         return []
     needed = np.unique(np.concatenate([np.concatenate([task.train, task.test]) for task in tasks]))
     some = images.iloc[needed]
-    X, hashes, cache = (
-        np.asarray(store.vectors(space, some)),
-        hashes_from_hex(some["hash"]),
-        FactorCache.of(store),
+    hashes, cache = hashes_from_hex(some["hash"]), FactorCache.of(store)
+    X = (
+        np.asarray(store.vectors(space, some))
+        if fits_in_memory(store, space, some)
+        else StreamedBank(store, space, some, np.arange(len(some)), runner=runner)
     )
     within = [
         Labelled(

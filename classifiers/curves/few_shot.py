@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from classifiers.banked import StreamedBank
 from classifiers.curves.draws import ladder, spread_order
 from classifiers.curves.power_law import PowerLaw, fit_power_law
 from classifiers.errors import HeadError
@@ -23,6 +24,8 @@ from classifiers.targets import Targets, labelled, occurring
 
 Progress = Callable[[int, int, str], None]
 Kept = Callable[[Rows], KeptFactors]
+Rowed = NDArray[np.floating] | StreamedBank
+_TESTED_AT_ONCE = 8192  # of what is read from the store
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def few_shot(
 
 
 def few_shot_together(
-    X: NDArray[np.floating],
+    X: Rowed,
     tasks: Sequence[Labelled],
     head: HeadSpec = "ridge",
     *,
@@ -173,7 +176,7 @@ class _Plan:
 
     def run(
         self,
-        X: NDArray[np.floating],
+        X: Rowed,
         head: HeadSpec,
         draws: int,
         seed: int,
@@ -209,7 +212,7 @@ class _Plan:
 
 
 def _right(
-    X: NDArray[np.floating],
+    X: Rowed,
     tasks: Sequence[Labelled],
     rows: Rows,
     head: HeadSpec,
@@ -223,9 +226,9 @@ def _right(
         together.setdefault(tasks[i].test.tobytes(), []).append(i)
     try:
         if heads:
-            fit_together(list(heads.values()), X[rows], [tasks[i].codes[rows] for i in heads], kept)
+            _fit(list(heads.values()), X, rows, [tasks[i].codes[rows] for i in heads], kept)
         for group in together.values():
-            named = _predicted([heads[i] for i in group], X[tasks[group[0]].test])
+            named = _named([heads[i] for i in group], X, tasks[group[0]].test)
             for i, one in zip(group, named, strict=True):
                 found[i] = _same(one, tasks[i])
     except (ValueError, TypeError, ArithmeticError) as error:  # scikit-learn's own, of any estimator
@@ -234,6 +237,24 @@ def _right(
             "Ask for larger sizes, or for another head."
         ) from error
     return found
+
+
+def _fit(
+    heads: Sequence[Estimator], X: Rowed, rows: Rows, codes: Sequence[Targets], kept: KeptFactors | None
+) -> None:
+    if isinstance(X, StreamedBank):
+        X.fit(heads, rows, codes)
+    else:
+        fit_together(heads, X[rows], codes, kept)
+
+
+def _named(heads: Sequence[Estimator], X: Rowed, rows: Rows) -> list[NDArray[Any]]:
+    """What each head says of some rows."""
+    if not isinstance(X, StreamedBank):
+        return _predicted(heads, X[rows])
+    starts = range(0, len(rows), _TESTED_AT_ONCE)
+    blocks = [_predicted(heads, X[rows[start : start + _TESTED_AT_ONCE]]) for start in starts]
+    return [np.concatenate(of_head) for of_head in zip(*blocks, strict=True)]
 
 
 def _predicted(heads: Sequence[Estimator], X: NDArray[np.floating]) -> list[NDArray[Any]]:

@@ -17,7 +17,7 @@ from classifiers.factor_cache import FactorCache
 from classifiers.gram import Gram
 from classifiers.live.columns import ColumnCache, columns_of
 from classifiers.live.result import LiveResult, softmax
-from classifiers.ridge import DEFAULT_GRID, temperature_rows, told_rows
+from classifiers.ridge import DEFAULT_GRID, rows_that_tell, temperature_rows
 from classifiers.signs import SignColumns
 from classifiers.temperature import fit_temperature
 from store import FeatureStore
@@ -136,7 +136,7 @@ class _Solved:
     def _best_strength(self) -> float:
         """As RidgeHead chooses it."""
         strengths = DEFAULT_GRID * self._cache.factor.scale
-        told = told_rows(self._codes)
+        told = rows_that_tell(self._codes)
         if told is not None and not told.any():
             return float(strengths[len(strengths) // 2])
         errors = self._cache.errors(self._columns, strengths, told).mean(axis=1)

@@ -19,6 +19,7 @@ from embedder.report import EmbedReport, Progress
 from embedder.settings import JobSettings
 from store import FeatureStore
 from store.columns import hashes_from_hex
+from store.object_path import ObjectPath
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def plan_bank(store: FeatureStore, tunable: Tunable, images: pd.DataFrame) -> Ba
         missing=missing,
         bytes=missing * per_image,
     )
-    free = shutil.disk_usage(store.path).free
+    free = math.inf if isinstance(store.path, ObjectPath) else shutil.disk_usage(store.path).free
     if plan.bytes > free:
         raise FinetuneError(
             f"banking the output of {cut.layer} takes {size_text(plan.bytes)} ({missing} images, "

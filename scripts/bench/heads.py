@@ -1,6 +1,6 @@
-"""Ridge and logistic heads beside scikit-learn's, looped; one more scheme on a warm cache; a board on many rows.
+"""Ridge and logistic heads beside scikit-learn's, looped; one more scheme on a warm cache.
 
-Run: python scripts/bench/heads.py [--schemes 100] [--sample 2] [--large [--rows 1000000] [--folder DIR]]
+Run: python scripts/bench/heads.py [--schemes 100] [--sample 2] [--folder DIR]
 scikit-learn fits a sample of the problems, and its time is scaled to all. Both sides have the same vectors
 (float32, as a store gives them), labels, strengths and folds. Ratios are what to quote.
 """
@@ -8,30 +8,22 @@ scikit-learn fits a sample of the problems, and its time is scaled to all. Both 
 from __future__ import annotations
 
 import argparse
-import resource
 import shutil
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from measuring import Result, timed
 from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
 
 from classifiers import LogisticHead, RidgeHead, fit_many
-from classifiers.banked_rows import fit_ridge_on_store
 from classifiers.factor_cache import FactorCache
 from classifiers.fitting import fit_together
 from classifiers.logistic_fitting import FOLDS, fold_numbers
 from classifiers.threads import few_threads
-from store import FeatureStore, StoreWriter
-from store.part import PartRows
-from store.recipes import space_id
 
-RECIPE = {"backbone": "Bench", "dtype": "float16"}
 LATENT = 30
 
 
@@ -42,19 +34,11 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=2, help="schemes that scikit-learn fits")
     parser.add_argument("--vectors", default="7349x1280", help="rows x dimensions")
     parser.add_argument("--warm", default="10000x2048")
-    parser.add_argument(
-        "--large", action="store_true", help="only the board on many rows (4 GB in the folder)"
-    )
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--dim", type=int, default=2048)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of heads that have not converged
     work = Path(tempfile.mkdtemp(dir=options.folder, prefix="embank-bench-"))
     try:
-        if options.large:
-            bench_large(work, options.rows, options.dim)
-            return
         rows, dim = map(int, options.vectors.split("x"))
         bench_ridge(rows, dim, options.schemes, options.sample)
         bench_logistic(rows, dim, options.schemes, options.sample)
@@ -133,37 +117,6 @@ def warm_scheme(
         f"one more scheme, 5 classes, {name}: {1000 * float(np.median(seconds[1:])):.0f} ms with the factorization in "
         f"memory, {1000 * seconds[0]:.0f} ms from the disk (at most {most} required)"
     )
-
-
-def bench_large(work: Path, rows: int, dim: int) -> None:
-    """A ridge board on float16 rows in parts: several schemes, all strengths, leave-one-out."""
-    if shutil.disk_usage(work).free < 3 * rows * dim:
-        sys.exit(f"{work} has too little room for {2 * rows * dim / 1e9:.1f} GB")
-    writer = StoreWriter(work / "large.embank")
-    generator = np.random.default_rng(0)
-    mixing = generator.standard_normal((LATENT, dim), np.float32)
-    hashes, latent = [], []
-    for start in range(0, rows, 8192):
-        count = min(8192, rows - start)
-        some = generator.standard_normal((count, LATENT), np.float32)
-        vectors = some @ mixing + 3 * generator.standard_normal((count, dim), np.float32)
-        own = generator.integers(0, 256, (count, 16), dtype=np.uint8)
-        keys = [f"{n}.jpg" for n in range(start, start + count)]
-        part = PartRows(own, np.zeros(count, np.int16), vectors.astype(np.float16), keys, ["s"] * count)
-        writer.commit_part(RECIPE, part)
-        hashes.append(own)
-        latent.append(some)
-    factors = np.concatenate(latent)
-    images = pd.DataFrame({"hash": [one.tobytes().hex() for one in np.concatenate(hashes)]})
-    labels = [(factors[:, i * k : (i + 1) * k]).argmax(axis=1) for i, k in enumerate((2, 5, 10))]
-    store = FeatureStore(work / "large.embank")
-    seconds, found = timed(lambda: fit_ridge_on_store(store, space_id(RECIPE), images, labels))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    accuracies = ", ".join(f"{one.accuracy:.3f}" for one in found)
-    print(
-        f"ridge board, {rows:,} x {dim:,} float16 in parts, {len(labels)} schemes x 13 strengths: {seconds:.0f} s"
-    )
-    print(f"  leave-one-out accuracies {accuracies}; peak resident memory {peak:.2f} GB (3 at most required)")
 
 
 def made_vectors(rows: int, dim: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from embank.console import say
+from store.object_path import store_path
 
 if TYPE_CHECKING:
     from classifiers import Scheme
@@ -29,7 +30,12 @@ def picture_option(text: str) -> Any:  # noqa: ANN401 (as typer.Option)
     return typer.Option(help=text, callback=check)
 
 
-STORE = typer.Argument(help="The store.")
+def store_argument(text: str) -> Any:  # noqa: ANN401 (as typer.Argument)
+    """An argument for a store: a directory, or a URL on an object store."""
+    return typer.Argument(help=text, parser=store_path, metavar="STORE")
+
+
+STORE = store_argument("The store, NAME.embank, or its URL, s3://BUCKET/NAME.embank.")
 SPACE = typer.Option(help="A backbone or a space id; needed if there are several.")
 CURVES = picture_option("Draw the learning curves, CURVES.png.")
 JSON = typer.Option("--json", help="Print one JSON document.")
@@ -43,6 +49,15 @@ GROUP = typer.Option(
 )
 ENGINE = typer.Option(help="auto, openvino or keras.")
 WORKERS = typer.Option(min=1, max=1024, help="Threads that read and decode; one a processor.")
+PART_WORKERS = typer.Option(
+    min=1,
+    max=1024,
+    help="Processes, or Ray tasks, for vectors that do not fit in memory; by default threads, one a processor.",
+)
+RUNNER = typer.Option(help="Of what does not fit in memory: local, or ray, a Ray cluster (embank[ray]).")
+ADDRESS = typer.Option(
+    help="Of the Ray cluster, such as auto; by default RAY_ADDRESS, or one that is started here."
+)
 STEP_IMAGES = typer.Option(min=1, max=4096, help="Images of a training step.")
 MOST_EPOCHS = typer.Option(min=1, help="At most.")
 OPTIMIZER = typer.Option(help="rmsprop, adam or sgd.")

@@ -75,9 +75,9 @@ def embed_bytes(name: str, data: bytes, engine: Engine) -> NDArray[np.float32]:
 def _file(store: FeatureStore, name: str, images: pd.DataFrame) -> Query:
     from embedder.errors import ImageError
     from embedder.images import picture_size
-    from embedder.remote_files import is_url
     from embedder.sources import files_as_entries, read_entry
     from store.commit import checksum
+    from store.object_path import is_url
 
     if not is_url(name) and not Path(name).is_file():
         raise _unknown(

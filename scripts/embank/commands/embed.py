@@ -9,7 +9,7 @@ import typer
 
 from embank.console import counted, print_json, print_table, progress, say
 from embank.engines import warn_of_random_weights
-from embank.options import ENGINE, JSON, WORKERS
+from embank.options import ENGINE, JSON, WORKERS, store_argument
 
 if TYPE_CHECKING:
     from embedder import EmbedReport
@@ -35,7 +35,7 @@ def _embed(
             ".xz); the URL of one of these (https://, s3://, gs://, …); or tfds:NAME[:SPLIT]."
         ),
     ],
-    store: Annotated[Path, typer.Argument(help="The store, NAME.embank; made if it is absent.")],
+    store: Annotated[Path, store_argument("The store, NAME.embank; made if it is absent.")],
     backbone: Annotated[list[str], typer.Option(help="A name of `embank backbones`; may repeat.")],
     weights: Annotated[
         list[str] | None,
@@ -83,9 +83,30 @@ def _embed(
         str | None, typer.Option(help="End with exit 1 after more bad images than N or P%.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of random weights and of the images of --limit.")] = 0,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Only the I-th of N shares, I/N: for N jobs that need nothing of each other."),
+    ] = None,
+    runner: Annotated[str, typer.Option(help="local, or ray: a Ray cluster (embank[ray]).")] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the Ray cluster; auto is the one on this machine. By default RAY_ADDRESS, or a cluster that is "
+            "started on this machine and ends with the run."
+        ),
+    ] = None,
+    ray_workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on the Ray cluster; by default they fill it.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write nothing: say what there is to do, and how long it takes.")
     ] = False,
+    machines: Annotated[
+        int, typer.Option(min=1, help="Machines like this one, for the time of --dry-run.")
+    ] = 1,
+    price_per_core_hour: Annotated[
+        float | None, typer.Option(min=0, help="So that --dry-run says what it costs, in any currency.")
+    ] = None,
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """Embed a source into a store, committing as it goes; what is banked already is skipped."""
@@ -119,14 +140,25 @@ def _embed(
         )
         for each, file in zip(backbone, chosen, strict=True)
     ]
-    settings = JobSettings(engine, batch_size, workers, threads, limit, max_failures, seed)
+    settings = JobSettings(
+        engine, batch_size, workers, threads, limit, max_failures, seed, shard, runner, address, ray_workers
+    )
     if contact_sheet:
         rows = write_contact_sheet(source, recipes[0], contact_sheet, seed)
         say(f"{contact_sheet} shows {counted(rows, 'image')} and their views. Nothing was embedded.")
         return
     warn_of_random_weights(recipes)
     if dry_run:
-        _tell_plan(plan(source, store, recipes, name=name, settings=settings), json)
+        planned = plan(
+            source,
+            store,
+            recipes,
+            name=name,
+            settings=settings,
+            machines=machines,
+            price_per_core_hour=price_per_core_hour,
+        )
+        _tell_plan(planned, json)
         return
     done = 0
     with progress("embedding") as show:
@@ -144,7 +176,8 @@ def _embed(
     _tell(report, store, json)
     if report.gave_up:
         say(f"Gave up: {report.gave_up}. `embank info {store} --errors` lists them.")
-    if report.gave_up or not (report.embedded or report.skipped or report.duplicates):
+    is_empty_share = shard is not None and not report.listed
+    if report.gave_up or not (report.embedded or report.skipped or report.duplicates or is_empty_share):
         raise typer.Exit(1)
 
 
@@ -197,9 +230,30 @@ def _tell_plan(plan: DryRun, json: bool) -> None:
         for each in plan.spaces
     ]
     print_table("To do", columns, rows)
-    waiting = ", ".join(each.backbone for each in plan.spaces if not each.ready)
-    without = f", and the time for {waiting}: it has to be loaded or converted first" if waiting else ""
-    print(f"About {plan.seconds:.0f} s on this machine{without}. Nothing was written.")
+    where = "on this machine" if plan.machines == 1 else f"on {plan.machines:,} machines like this one"
+    money = "" if plan.money is None else f", {plan.money:,.2f} for {plan.core_hours:,.2f} core-hours"
+    print(f"About {_duration(plan.seconds)} {where}{money}. Nothing was written.")
+    for basis, told in _BASES.items():
+        names = ", ".join(each.backbone for each in plan.spaces if each.basis == basis)
+        if names:
+            print(told.format(names))
+
+
+_BASES = {
+    "model": "The time for {} is that of another machine (docs/scale.md): it has to be loaded or converted first.",
+    "unknown": "Without the time for {}: it has to be loaded or converted first.",
+}
+
+
+def _duration(seconds: float) -> str:
+    hours = seconds / 3600
+    return (
+        f"{seconds:.0f} s"
+        if hours < 0.1
+        else f"{hours:.1f} hours"
+        if hours < 48
+        else f"{hours / 24:,.1f} days"
+    )
 
 
 def _print_counts(title: str, counts: dict[str, int]) -> None:

@@ -29,6 +29,7 @@ from embank.options import (
     WORKERS,
     chosen_scheme,
     patience_of,
+    store_argument,
 )
 from embank.trainings import open_bar, tell_training
 
@@ -48,7 +49,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _finetune(
-    store: Annotated[Path, typer.Argument(help="The store; its sources must still be where they were.")],
+    store: Annotated[Path, store_argument("The store; its sources must still be where they were.")],
     scheme: Annotated[str, typer.Option(help="The scheme that gives the labels.")],
     from_layer: Annotated[
         str,

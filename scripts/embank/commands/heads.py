@@ -12,10 +12,13 @@ from embank.boards import compare_with_progress, tell_comparison
 from embank.console import say
 from embank.figures import describe_curves, tell_figures, tell_heads
 from embank.options import (
+    ADDRESS,
     CURVES,
     GROUP,
     JSON,
+    PART_WORKERS,
     PLAIN,
+    RUNNER,
     SCHEMES,
     SEED,
     SPACE,
@@ -192,12 +195,16 @@ def _compare(
     quick: Annotated[
         bool, typer.Option("--quick", help="Without the honest figures (docs/honest-figures.md).")
     ] = False,
+    workers: Annotated[int | None, PART_WORKERS] = None,
+    runner: Annotated[str, RUNNER] = "local",
+    address: Annotated[str | None, ADDRESS] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the board as CSV.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a report to look at, OUT.html.")] = None,
     json: Annotated[bool, JSON] = False,
 ) -> None:
     """The board: every scheme x head x space, with figures on held-out images."""
     from classifiers import HeadError, SchemeError
+    from classifiers.by_parts import runner_of
     from classifiers.presets import split_heads
     from classifiers.results import ComparisonInterrupted
     from store import FeatureStore
@@ -218,7 +225,10 @@ def _compare(
     }
     sound, broken = sound_schemes(opened, schemes)
     try:
-        comparison = compare_with_progress(opened, sound, split_heads(heads), wanted, settings)
+        with runner_of(workers, runner, address) as who:
+            comparison = compare_with_progress(
+                opened, sound, split_heads(heads), wanted, settings | {"runner": who}
+            )
     except ComparisonInterrupted as interrupt:
         tell_comparison(opened, interrupt.partial, settings, csv, report, json)
         raise

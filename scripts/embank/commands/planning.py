@@ -10,9 +10,12 @@ import typer
 from embank.boards import compare_with_progress
 from embank.console import counted, interval, percent, print_json, print_table, progress, say
 from embank.options import (
+    ADDRESS,
     GROUP,
     JSON,
+    PART_WORKERS,
     PLAIN,
+    RUNNER,
     SCHEMES,
     SEED,
     SPACE,
@@ -63,6 +66,9 @@ def _curve(
     test_size: Annotated[float, TEST_SIZE] = 0.2,
     seed: Annotated[int, SEED] = 0,
     group: Annotated[str | None, GROUP] = None,
+    workers: Annotated[int | None, PART_WORKERS] = None,
+    runner: Annotated[str, RUNNER] = "local",
+    address: Annotated[str | None, ADDRESS] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the curves as CSV.")] = None,
     json: Annotated[bool, JSON] = False,
 ) -> None:
@@ -70,6 +76,7 @@ def _curve(
     import pandas as pd
 
     from classifiers import SchemeError
+    from classifiers.by_parts import runner_of
     from classifiers.curves import learning_curves
     from store import FeatureStore
     from store.commit import write_file
@@ -79,7 +86,7 @@ def _curve(
     wanted = {name: named_scheme(known, name, str(schemes or store)) for name in scheme or known}
     if not wanted:
         raise SchemeError(f"{store} has no label scheme: attach labels, use class folders, or --schemes.")
-    with progress("training", unit="fits") as show:
+    with runner_of(workers, runner, address) as who, progress("training", unit="fits") as show:
         curves, errors, notes = learning_curves(
             opened,
             wanted,
@@ -92,6 +99,7 @@ def _curve(
             sizes=_numbers(sizes),
             draws=draws,
             progress=show,
+            runner=who,
         )
     for note in notes:
         say(f"Note: {note}")

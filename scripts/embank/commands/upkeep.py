@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from embank.console import counted, print_json, progress, say
-from embank.options import JSON, STORE
+from embank.options import JSON, STORE, store_argument
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +61,7 @@ def _compact(
 
 
 def _import(
-    store: Annotated[Path, typer.Argument(help="The store; it is made if it is absent.")],
+    store: Annotated[Path, store_argument("The store; it is made if it is absent.")],
     vectors: Annotated[Path, typer.Argument(help="A .npy, .npz or .h5 file with a row for each image.")],
     keys: Annotated[
         str | None,
@@ -106,8 +106,8 @@ def _rm(
 
 
 def _merge(
-    store: Annotated[Path, typer.Argument(help="The store that gets everything.")],
-    other: Annotated[Path, typer.Argument(help="The store that is copied; it stays as it is.")],
+    store: Annotated[Path, store_argument("The store that gets everything.")],
+    other: Annotated[Path, store_argument("The store that is copied; it stays as it is.")],
     rename: Annotated[
         list[str] | None, typer.Option(help="OLD=NEW: bring a source of OTHER in under another name.")
     ] = None,
