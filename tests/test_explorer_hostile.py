@@ -276,8 +276,8 @@ def photos(tmp_path: Path) -> Path:
     draw(99).save(tmp_path / "secret.jpg")
     engines = FakeEngines()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedder.run.open_engine", engines.open)
-        patch.setattr("embedder.run.is_known", lambda *_: True)
+        patch.setattr("embedder.engine_set.open_engine", engines.open)
+        patch.setattr("embedder.engine_set.is_known", lambda *_: True)
         embed(folder, tmp_path / "p.embank", Recipe("MobileNetV2", weights="none", image_size=32))
     return tmp_path / "p.embank"
 
