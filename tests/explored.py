@@ -36,8 +36,8 @@ def photos(folder: Path) -> Path:
 def banked(folder: Path, store: Path) -> Path:
     engines = FakeEngines()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedder.run.open_engine", engines.open)
-        patch.setattr("embedder.run.is_known", lambda *_: True)
+        patch.setattr("embedder.engine_set.open_engine", engines.open)
+        patch.setattr("embedder.engine_set.is_known", lambda *_: True)
         embed(folder, store, Recipe("MobileNetV2", weights="none", image_size=32))
     return store
 

@@ -142,3 +142,16 @@ def test_only_classes_that_changed_are_computed(tmp_path: Path, monkeypatch: pyt
     moved[0] = (moved[0] + 1) % 6
     live.solve(moved, 6)
     assert widths == [6, 1, 2]
+
+
+def test_columns_are_found_although_few_are_kept(tmp_path: Path) -> None:
+    store, codes = bank(tmp_path / "live.embank", classes=6)
+    live = LiveFit(store, next(iter(store.spaces)), store.images())
+    live.solve(codes, 6)
+    for cache in live._sets.values():
+        cache.largest = 8 * len(codes) * 3
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        changed = codes.copy()
+        changed[rng.integers(0, len(codes), 3)] = rng.integers(0, 6)
+        assert (live.solve(changed, 6).predicted == expected(live, changed)[0]).all()

@@ -55,6 +55,13 @@ def test_nothing_is_answered_without_the_token(at: Explorer, path: str, cookie: 
     assert "set-cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("other", ['a={"b":1}', "a[b]=1", "a b=c d", 'a="', "=;;(", "a"])
+def test_cookies_of_other_programs_do_not_matter(at: Explorer, other: str) -> None:
+    for cookies in (f"{other}; embank-8000={TOKEN}", f"embank-8000={TOKEN}; {other}"):
+        at.headers = {"host": HOST, "cookie": cookies}
+        assert at.raw("GET", "/api/state").status == 200
+
+
 def test_the_token_is_taken_from_the_first_address_alone(at: Explorer) -> None:
     at.headers = {"host": HOST}
     answer = at.raw("GET", f"/?token={TOKEN}")
@@ -269,8 +276,8 @@ def photos(tmp_path: Path) -> Path:
     draw(99).save(tmp_path / "secret.jpg")
     engines = FakeEngines()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("embedder.run.open_engine", engines.open)
-        patch.setattr("embedder.run.is_known", lambda *_: True)
+        patch.setattr("embedder.engine_set.open_engine", engines.open)
+        patch.setattr("embedder.engine_set.is_known", lambda *_: True)
         embed(folder, tmp_path / "p.embank", Recipe("MobileNetV2", weights="none", image_size=32))
     return tmp_path / "p.embank"
 

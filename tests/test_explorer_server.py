@@ -13,7 +13,7 @@ import pytest
 from classifiers import Scheme, default_schemes, fit_ridge_on_store, load_schemes
 from embank.explorer.kept_labels import TABLE
 from store import FeatureStore, StoreWriter
-from store.labels import HISTORY_COLUMN, make_label_table
+from store.labels import HISTORY_COLUMN, LabelTable, make_label_table
 from tests.explorers import CLASSES, Explorer, bank, explorer
 from tests.small_banks import small_bank, told_apart
 
@@ -238,7 +238,7 @@ def test_a_class_is_split_by_a_column_by_clusters_and_by_an_expression(store: Fe
 def test_dropped_classes_come_back(at: Explorer) -> None:
     state = at.post("drop", **{"class": 1})
     assert state["dropped"] == [{"name": "bee", "count": 25}] and state["figures"]["n"] == 75
-    assert at.get("image", id=1)["label"] is None
+    assert at.get("image", id=26)["label"] is None
     assert counts(at.post("restore", name="bee")) == dict.fromkeys(CLASSES, 25)
 
 
@@ -529,3 +529,53 @@ def test_schemes_of_a_file_come_first(tmp_path: Path, store: FeatureStore) -> No
     assert Scheme("size", "width", bins=[0, 103, 200]).labels(store.images()).classes == tuple(
         names(at.get("state"))
     )
+
+
+def test_a_table_of_the_same_name_from_elsewhere_is_left_alone(tmp_path: Path) -> None:
+    store = bank(tmp_path / "pets.embank")
+    keys = store.images()["key"]
+    own = pd.DataFrame({"key": keys, "colour": ["red", "green"] * (len(keys) // 2)})
+    StoreWriter(store.path).attach_labels(LabelTable(TABLE, "key", None, own))
+    at = explorer(store)
+    at.post("relabel", ids=[0], label="wasp")
+    at.session.kept.close()
+    images = FeatureStore(store.path).images()
+    assert images["labels.folder-edited"][0] == "wasp" and images["labels.colour"][0] == "red"
+    assert explorer(store).session.kept.columns() == ["folder-edited"]
+
+
+def test_labels_that_cannot_be_kept_are_told_whatever_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = explorer(bank(tmp_path / "pets.embank"))
+    with monkeypatch.context() as patch:
+        patch.setattr("store.StoreWriter.attach_labels", lambda *_: dict[str, int]()["nothing"])
+        at.post("relabel", ids=[0], label="wasp")
+        with pytest.raises(KeyError):
+            at.session.kept.flush()
+        assert any("could not be saved" in warning for warning in at.get("slow")["warnings"])
+    at.session.kept.close()
+    assert FeatureStore(at.session.collection.store.path).images()["labels.folder-edited"][0] == "wasp"
+
+
+def test_undoing_a_start_goes_on_under_the_same_name(at: Explorer, store: FeatureStore) -> None:
+    at.post("relabel", ids=[0], label="wasp")
+    at.post("start", **{"from": "nothing"})
+    assert at.get("state")["saveAs"] == "my-labels"
+    at.post("undo")
+    assert at.post("undo")["saveAs"] == "folder-edited"
+    at.session.kept.flush()
+    images = FeatureStore(store.path).images()
+    assert images["labels.folder-edited"][0] == images["folder"][0]
+    assert "labels.folder-edited-2" not in images
+
+
+def test_an_edit_of_an_older_state_is_refused(at: Explorer) -> None:
+    at.post("merge", classes=[0, 1], name="ant", revision=0)
+    assert "another window" in at.refused("drop", **{"class": 1, "revision": 0})
+    assert names(at.post("drop", **{"class": 1, "revision": 1})) == ["ant", "dog"]
+
+
+def test_a_scheme_of_one_class_is_not_saved(at: Explorer) -> None:
+    at.post("merge", classes=[0, 1, 2, 3], name="animal")
+    assert "two classes" in at.refused("save", name="one")

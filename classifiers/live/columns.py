@@ -67,14 +67,16 @@ class ColumnCache:
     def _each(self, what: object, columns: Sequence[SignColumns], make: Callable[[Signs], Float]) -> Float:
         """(t, …): what is kept of each column, or made, all new ones together."""
         names = [(what, _name(column)) for column in columns]
-        new = {name: column for name, column in zip(names, columns, strict=True) if name not in self._kept}
-        if new:
+        known = {name: self._kept[name] for name in names if name in self._kept}
+        new = {name: column for name, column in zip(names, columns, strict=True) if name not in known}
+        if new:  # making them can make others be forgotten, even those that are known here
             for name, one in zip(new, make(Signs(tuple(new.values()))), strict=True):
-                self._kept[name] = np.ascontiguousarray(one)
+                known[name] = self._kept[name] = np.ascontiguousarray(one)
                 self._bytes += one.nbytes
-        found = np.stack([self._kept[name] for name in names])
+        found = np.stack([known[name] for name in names])
         for name in names:
-            self._kept.move_to_end(name)
+            if name in self._kept:
+                self._kept.move_to_end(name)
         while self._bytes > self.largest:
             self._bytes -= self._kept.popitem(last=False)[1].nbytes
         return found

@@ -84,7 +84,7 @@ def bench_edits(at: Explorer, classes: int, times: int) -> dict[str, tuple[float
     """Median seconds of each edit, each on other classes and images, and of the processor for it."""
     found: dict[str, list[tuple[float, float]]] = {}
 
-    def clock(name: str, path: str, **body: object) -> None:
+    def clock(name: str, path: str, /, **body: object) -> None:
         record(name, lambda: at.post(path, **body))
 
     def record(name: str, ask: Callable[[], object]) -> None:

@@ -132,12 +132,14 @@ class _Routes:
         act = _EDITS[name]
 
         def answer(asked: Asked) -> Document:
+            self._refuse_outdated(asked)
             act(self._session, self._edits, asked)
             return state(self._session)
 
         return answer
 
     def save(self, asked: Asked) -> Document:
+        self._refuse_outdated(asked)
         return self._session.save(asked.text("name").strip())
 
     async def similar(self, request: Request) -> Response:
@@ -147,6 +149,13 @@ class _Routes:
             return self._told(self._searches.like(data, self._lists), slice(0, _PAGE))
 
         return await _answered(search)
+
+    def _refuse_outdated(self, asked: Asked) -> None:
+        """Classes are numbers, which mean something else after a change in another window."""
+        if asked.has("revision") and asked.number("revision") != self._session.shown.revision:
+            raise HTTPException(
+                409, "the scheme was changed in another window meanwhile: reload the page to see it."
+            )
 
     def _list(self, asked: Asked) -> Listed:
         lists = self._lists

@@ -32,12 +32,12 @@ class Change:
 class KeptLabels:
     """The label table `explorer`: a column a scheme, by the images' hashes, and the history of each image.
 
-    It is written by a thread of its own, so that nobody waits for the disk; of several writings that wait, each has
-    all that came before it.
+    If the store has a table of that name from elsewhere, ours is `explorer-2`, and so on. It is written by a thread of
+    its own, so that nobody waits for the disk; of several writings that wait, each has all that came before it.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._name = path, _own_table(path)
         self._pool = ThreadPoolExecutor(1, "labels")
         self._lock = Lock()
         self._labels: dict[str, dict[str, str | None]] = {}
@@ -49,7 +49,7 @@ class KeptLabels:
         """The schemes that are kept in the store."""
         from store import FeatureStore
 
-        table = FeatureStore(self._path).label_tables.get(TABLE)
+        table = FeatureStore(self._path).label_tables.get(self._name)
         return [name for name in table.columns if name != HISTORY_COLUMN] if table else []
 
     def keep(self, column: str, labels: Mapping[str, str | None], changes: Sequence[Change] = ()) -> None:
@@ -74,12 +74,10 @@ class KeptLabels:
         self._pool.shutdown()
 
     def _write(self) -> None:
-        from store import StoreError
-
         try:
             self._write_now()
             self.problem = None
-        except (StoreError, OSError) as error:  # told on the page, and tried again with the next change
+        except Exception as error:  # whatever it is: told on the page, and tried again with the next change
             self.problem = f"Labels could not be saved in {self._path}: {error}"
 
     def _write_now(self) -> None:
@@ -104,7 +102,7 @@ class KeptLabels:
         from store import FeatureStore, StoreWriter
         from store.labels import LabelTable
 
-        earlier = FeatureStore(self._path).label_tables.get(TABLE)
+        earlier = FeatureStore(self._path).label_tables.get(self._name)
         table = (
             pd.DataFrame(index=pd.Index([], dtype=object))
             if earlier is None
@@ -129,7 +127,18 @@ class KeptLabels:
             )
         table[HISTORY_COLUMN] = _texts(wanted, history)
         table.index.name = "hash"
-        StoreWriter(self._path).attach_labels(LabelTable(TABLE, "hash", None, table.reset_index()))
+        StoreWriter(self._path).attach_labels(LabelTable(self._name, "hash", None, table.reset_index()))
+
+
+def _own_table(path: Path) -> str:
+    """The name of the table that earlier runs wrote, or one that is free."""
+    from store import FeatureStore
+
+    tables = FeatureStore(path).label_tables
+    name, number = TABLE, 2
+    while name in tables and HISTORY_COLUMN not in tables[name].columns:
+        name, number = f"{TABLE}-{number}", number + 1
+    return name
 
 
 def _texts(index: pd.Index[Any], values: Mapping[str, Any]) -> pd.Series[Any]:

@@ -83,8 +83,8 @@ class SavedSchemes:
         from store.commit import write_file
 
         self.check(name)
-        if not live.classes:
-            raise SchemeError("no image has a label yet: there is nothing to save.")
+        if len(live.classes) < 2:
+            raise SchemeError("a scheme needs two classes with images to be saved.")
         rule = self.rule(name, start, live)
         if rule is None:
             hashes = self._collection.images["hash"]
@@ -95,7 +95,7 @@ class SavedSchemes:
         path = self._path(name)
         write_file(path, f"{_FIRST_LINE}\n{schemes_yaml([rule])}".encode())
         command = ["embank", "compare", str(self._collection.store.path), "--schemes", str(path)]
-        return rule, {"path": str(path), "command": shlex.join(command)}
+        return rule, {"path": str(path.resolve()), "command": shlex.join(command)}
 
     def _is_column(self, rule: Scheme) -> bool:
         return rule.name in self._kept and rule.source == f"labels.{rule.name}" and rule.groups is None

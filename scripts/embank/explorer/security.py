@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, Response
 
 if TYPE_CHECKING:
@@ -92,11 +92,9 @@ class Guard:
         return bool(scope["method"] == "GET" and scope["path"] == "/" and self._token_of_address(scope))
 
     def _has_cookie(self, headers: Headers) -> bool:
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        return self._cookie in cookies and self._is_token(cookies[self._cookie].value)
+        # Not SimpleCookie, which reads nothing beside a cookie of another local program that it cannot read.
+        given = cookie_parser(headers.get("cookie", "")).get(self._cookie, "")
+        return self._is_token(given)
 
     def _token_of_address(self, scope: Scope) -> bool:
         if scope["path"] != "/":

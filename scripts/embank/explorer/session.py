@@ -51,6 +51,14 @@ class Shown:
     milliseconds: float | None = None
 
 
+@dataclass
+class _Work:
+    """What was begun with is kept under a name, from the first label on that is given by hand."""
+
+    name: str
+    by_hand: bool = False
+
+
 class Session:
     """Edits one after the other; `shown` is what is there at any time, and never changes in itself."""
 
@@ -62,6 +70,7 @@ class Session:
         self.keys = collection.keys()
         self.growth: list[dict[str, float]] = []
         self._lock = RLock()
+        self._begun: dict[Start, _Work] = {}
         self._hashes = list(collection.images["hash"])
 
     def open(self, name: str | None = None) -> None:
@@ -79,6 +88,11 @@ class Session:
         self._begin(start)
         self.shown = Shown(0, step)
         self._grow(step)
+
+    @property
+    def save_as(self) -> str:
+        """The name that labels are kept by, and that a scheme is saved by unless another is chosen."""
+        return self._work.name
 
     @property
     def edited(self) -> bool:
@@ -128,7 +142,7 @@ class Session:
             rule, told = self.saved.save(name, step.start, step.live)
             self.starts.add(rule)
             self.collection.images[f"labels.{name}"] = step.live.names
-            self.save_as = name
+            self._work.name = name
             return told
 
     def columns(self) -> list[str]:
@@ -189,8 +203,9 @@ class Session:
             return replace(step, why=f"No figures yet: {sentence}")
 
     def _begin(self, start: Start) -> None:
-        self.save_as = self.saved.suggested(start)
-        self._by_hand = False
+        if start not in self._begun:  # else undoing leads back to it
+            self._begun[start] = _Work(self.saved.suggested(start))
+        self._work = self._begun[start]
         self.growth = []
 
     def _keep_labels(self, before: Step, step: Step, by_name: bool) -> None:
@@ -201,8 +216,8 @@ class Session:
         if by_name:
             old, new = before.live.names, step.live.names
             changes = [Change(self._hashes[i], old[i], new[i]) for i in np.flatnonzero(old != new)]
-        self._by_hand = self._by_hand or bool(changes)
-        if self._by_hand:
+        self._work.by_hand = self._work.by_hand or bool(changes)
+        if self._work.by_hand:
             self.saved.keep(self.save_as)
             labels = dict(zip(self._hashes, step.live.names, strict=True))
             self.kept.keep(self.save_as, labels, changes)

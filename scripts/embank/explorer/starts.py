@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EMPTY = "nothing"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # the same scheme begun with twice is two starts
 class Start:
     """A scheme as it was begun with; `rule` is None where no image had a label, `conflicts` counts pictures whose names
     have different labels."""

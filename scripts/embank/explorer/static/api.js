@@ -38,7 +38,7 @@ async function asked(path, how = {}) {
 const get = (path, query = {}) => asked(`api/${path}?${new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]))}`);
 
 /** @param {string} path @param {unknown} [body] */
-const post = (path, body = {}) => asked(`api/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+const post = (path, body = {}) => asked(`api/${path}`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ revision: seen, ...(/** @type {object} */ (body)) }) });
 
 /** @param {Promise<State>} answer */
 const kept = async answer => {
