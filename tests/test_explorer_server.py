@@ -549,7 +549,7 @@ def test_labels_that_cannot_be_kept_are_told_whatever_the_reason(
 ) -> None:
     at = explorer(bank(tmp_path / "pets.embank"))
     with monkeypatch.context() as patch:
-        patch.setattr("store.StoreWriter.attach_labels", lambda *_: {}["nothing"])
+        patch.setattr("store.StoreWriter.attach_labels", lambda *_: dict[str, int]()["nothing"])
         at.post("relabel", ids=[0], label="wasp")
         with pytest.raises(KeyError):
             at.session.kept.flush()
