@@ -125,13 +125,13 @@ export class Board {
         next.root.scrollIntoView({ block: "nearest", inline: "nearest" });
         this.control(next, control).focus();
       },
-      rename: (each, name) => { passOn(each.name, name); return this.edit(() => server.rename(each.code, name)); },
+      rename: (each, name) => { passOn(each.name, name); return this.edit(() => server.rename(this.code(each.name), name)); },
       active: column => this.activate(column),
       menu: (column, button) => openMenu(button, [
         { name: "Show its images", act: () => this.showClass(column.state) },
         { name: "Rename", key: "F2", act: () => column.edit() },
         { name: "Merge into …", key: "M", disabled: this.columns.length < 2, act: () => askMerge(column.state, this.columns.map(each => each.state), code => this.merge(column.state.code, code)) },
-        { name: "Split …", act: () => askSplit(column.state, this.state?.columns ?? [], how => this.edit(() => server.split(column.state.code, how))) },
+        { name: "Split …", act: () => askSplit(column.state, this.state?.columns ?? [], how => this.split(column.state.name, how)) },
         { name: "Drop", act: () => void this.drop(column.state) },
       ]),
     };
@@ -140,15 +140,25 @@ export class Board {
   /** @param {number} code */
   named(code) { return this.columns.find(column => column.state.code === code)?.state.name ?? ""; }
 
+  /** The code that a class has when an edit's turn comes: those before it may have changed it. @param {string} name */
+  code(name) {
+    const found = this.columns.find(column => column.state.name === name);
+    if (!found) throw new Error(`There is no class ${name} any more.`);
+    return found.state.code;
+  }
+
+  /** @param {string} name @param {import("./api.js").Split} how */
+  split(name, how) { return this.edit(() => server.split(this.code(name), how)); }
+
   /** @param {number} from @param {number} onto */
   async merge(from, onto) {
-    const moved = this.named(from), name = this.named(onto), state = await this.edit(() => server.merge([from, onto], name));
+    const moved = this.named(from), name = this.named(onto), state = await this.edit(() => server.merge([this.code(moved), this.code(name)], name));
     if (state) this.told(`${moved} is merged into ${name}.`);
   }
 
   /** @param {import("./api.js").ClassState} one */
   async drop(one) {
-    if (await this.edit(() => server.drop(one.code))) this.told(`${one.name} is dropped.`);
+    if (await this.edit(() => server.drop(this.code(one.name)))) this.told(`${one.name} is dropped.`);
   }
 
   /** What was done, with the way back. @param {string} text */
