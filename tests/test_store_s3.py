@@ -205,7 +205,7 @@ def test_a_job_banks_there_what_it_banks_here(
 
 WORKER = """
 import json, sys, time
-import embedder.bank, embedder.run
+import embedder.bank, embedder.engine_set
 from embedder import Recipe, embed
 from embedder.settings import JobSettings
 from store import StoreWriter
@@ -213,7 +213,7 @@ from tests.conftest import FakeEngines
 
 engines = FakeEngines()
 engines.before_batch = lambda count: time.sleep(0.05)
-embedder.run.open_engine, embedder.run.is_known = engines.open, lambda *_: True
+embedder.engine_set.open_engine, embedder.engine_set.is_known = engines.open, lambda *_: True
 embedder.bank.COMMIT_ROWS = 4
 commit = StoreWriter.commit_part
 

@@ -76,6 +76,7 @@ class Session:
     def open(self, name: str | None = None) -> None:
         """Begins with a scheme; without a name with the first that can be, or with none. Raises SchemeError."""
         from classifiers.errors import SchemeError
+        from classifiers.live import difference
 
         try:
             start = self.starts.open(name or self.starts.first())
@@ -88,6 +89,8 @@ class Session:
         self._begin(start)
         self.shown = Shown(0, step)
         self._grow(step)
+        if step.result is not None:
+            difference(step.result, step.result)  # draws the bootstrap's samples before the first edit
 
     @property
     def save_as(self) -> str:
