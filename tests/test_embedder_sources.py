@@ -140,7 +140,8 @@ def test_keys_are_distinct_and_reversible(names: list[bytes]) -> None:
     written = [key_of(name) for name in names]
     assert len(set(written)) == len(names)
     for name, key in zip(names, written, strict=True):
-        assert os.fsencode(file_below("/", key)) == b"/" + name
+        if name != b"..":  # which no folder lists
+            assert os.fsencode(file_below("/", key)) == b"/" + name
         if name.isascii() and b"\\" not in name:
             assert key == name.decode()
 

@@ -107,14 +107,14 @@ def untouched(browser: Any, standing: str) -> Iterator[Any]:
 
 def names(page: Any) -> list[str]:
     """The classes on the board, in order."""
-    found: list[str] = page.locator(".column[data-code] .title").all_inner_texts()
+    found: list[str] = page.locator(".column[data-code] .title").all_text_contents()
     return [name.strip() for name in found]
 
 
 def count(page: Any, name: str) -> int:
-    """How many images the board says are in a class."""
+    """How many images the board says are in a class, whether its column is in view or not."""
     column = page.locator(".column[data-code]").filter(has=page.get_by_role("button", name=f"Rename {name}"))
-    return int(column.locator(".facts span").first.inner_text().split()[0].replace(",", ""))
+    return int((column.locator(".facts span").first.text_content() or "").split()[0].replace(",", ""))
 
 
 def accuracy(page: Any) -> str:

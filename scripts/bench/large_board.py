@@ -152,7 +152,8 @@ def link_parts(path: Path, rows: int) -> None:
         count = min(known.rows, rows - number * PART)
         parts.append(PartFile(file, count, known.dim, known.dtype, known.vectors_at))
     hashes = np.random.default_rng(1).integers(0, 256, (rows, 16), dtype=np.uint8)
-    save_index(directory, files, parts, RowIndex(hashes, np.zeros(rows, np.int16)))
+    superseded = {file.name: () for file in files}
+    save_index(directory, files, parts, superseded, RowIndex(hashes, np.zeros(rows, np.int16)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from embank.console import say
-from store.object_path import store_path
 
 if TYPE_CHECKING:
     from classifiers import Scheme
@@ -32,7 +31,13 @@ def picture_option(text: str) -> Any:  # noqa: ANN401 (as typer.Option)
 
 def store_argument(text: str) -> Any:  # noqa: ANN401 (as typer.Argument)
     """An argument for a store: a directory, or a URL on an object store."""
-    return typer.Argument(help=text, parser=store_path, metavar="STORE")
+    return typer.Argument(help=text, parser=_store_path, metavar="STORE")
+
+
+def _store_path(text: str) -> Path:
+    from store.object_path import store_path
+
+    return store_path(text)
 
 
 STORE = store_argument("The store, NAME.embank, or its URL, s3://BUCKET/NAME.embank.")
