@@ -125,7 +125,7 @@ def _compact_space(
     for attempt in range(_ATTEMPTS):
         space = Space(directory)
         try:
-            parts = in_parallel(Part.read, [part.path for part in space.parts])
+            parts = list(in_parallel(Part.read, [part.path for part in space.parts]))
             ids = [_row_ids(space, part) for part in parts]
             for group in _plan(space, ids, target_bytes):
                 chosen = [parts[number] for number in group]

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from store.errors import StoreError, StoreReadError, StoreWriteError, first_line
 
 CONNECTIONS = 32
+_READ_AHEAD = 512
 _URL = re.compile(r"(?!(?:file|local):)[A-Za-z][A-Za-z0-9+.-]+://.")
 _COLLAPSED = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):/(?!/)")
 _EXTRAS = {"s3": "embank[s3]", "s3a": "embank[s3]"}
@@ -201,14 +202,16 @@ class ObjectPath(PosixPath):
                     _forget_listings(files)
 
 
-def in_parallel(call: Callable[[Path], Result], paths: Sequence[Path]) -> list[Result]:
-    """What `call` makes of each path: many at once where they are objects, each of which takes a request or two."""
+def in_parallel(call: Callable[[Path], Result], paths: Sequence[Path]) -> Iterator[Result]:
+    """What `call` makes of each path, in order: many at once where they are objects, each of which takes a request."""
     if len(paths) < 2 or not isinstance(paths[0], ObjectPath):
-        return [call(path) for path in paths]
+        yield from map(call, paths)
+        return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        return list(pool.map(call, paths))
+        for start in range(0, len(paths), _READ_AHEAD):  # what was read waits in memory
+            yield from pool.map(call, paths[start : start + _READ_AHEAD])
 
 
 def _open_filesystem(url: str) -> tuple[Any, str]:

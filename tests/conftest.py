@@ -32,6 +32,19 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    """fsspec's file system in memory, which all of a process share, empty before and after."""
+    import fsspec
+
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+    yield files
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or writes the user's home or caches. The workers of a run share a cache."""

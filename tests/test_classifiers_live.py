@@ -91,20 +91,6 @@ def test_a_difference_is_of_the_images_that_both_judge(tmp_path: Path) -> None:
     assert found["low"] <= found["difference"] <= found["high"]
 
 
-def test_images_with_the_same_bytes_are_one(tmp_path: Path) -> None:
-    store, codes = bank(tmp_path / "live.embank")
-    images = store.images()
-    space = next(iter(store.spaces))
-    once = LiveFit(store, space, images).solve(codes, 4)
-    twice = pd.concat([images, images.iloc[::-1]], ignore_index=True)
-    labels = np.concatenate([np.where(np.arange(len(codes)) < 60, -1, codes), codes[::-1]])
-    found = LiveFit(store, space, twice).solve(labels, 4)
-    assert found.n == once.n
-    assert found.accuracy == once.accuracy
-    assert (found.predicted[: len(codes)] == once.predicted).all()
-    assert (found.predicted[len(codes) :] == once.predicted[::-1]).all()
-
-
 @pytest.mark.parametrize("codes", [np.full(120, -1), np.zeros(120, int), np.r_[1, np.full(119, -1)]])
 def test_labels_that_tell_nothing_are_a_sentence(tmp_path: Path, codes: Codes) -> None:
     store, _ = bank(tmp_path / "live.embank")

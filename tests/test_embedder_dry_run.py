@@ -135,10 +135,8 @@ def test_weights_that_were_never_here_are_all_to_be_done(
     assert (views.rows, views.bytes) == (8 * 3, 8 * 3 * 512 * 4)
 
 
-def test_the_time_grows_with_the_images(
-    ready: FakeEngines, tmp_path: Path, write_photo: WritePhoto, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By a clock that every batch and every picture moves on."""
+def keep_time(ready: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch takes 1.6 seconds, of a clock that nothing else moves on."""
     now = [0.0]
 
     def pass_time(pictures: int) -> None:
@@ -146,6 +144,13 @@ def test_the_time_grows_with_the_images(
 
     monkeypatch.setattr("embedder.dry_run.time", SimpleNamespace(monotonic=lambda: now[0]))
     ready.before_batch, ready.streams = pass_time, 1
+
+
+def test_the_time_grows_with_the_images(
+    ready: FakeEngines, tmp_path: Path, write_photo: WritePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that every batch and every picture moves on."""
+    keep_time(ready, monkeypatch)
     for number in range(10):
         write_photo(tmp_path / "photos" / f"{number}.jpg", number)
     ten = dry_run(tmp_path / "photos", tmp_path / "x.embank", [RECIPE]).seconds
@@ -218,13 +223,7 @@ def test_a_backbone_that_is_not_ready_takes_the_time_of_the_model(
 def test_more_machines_share_the_images_and_start_alone(
     ready: FakeEngines, tmp_path: Path, write_photo: WritePhoto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = [0.0]
-
-    def pass_time(pictures: int) -> None:
-        now[0] += 1.6
-
-    monkeypatch.setattr("embedder.dry_run.time", SimpleNamespace(monotonic=lambda: now[0]))
-    ready.before_batch, ready.streams = pass_time, 1
+    keep_time(ready, monkeypatch)
     for number in range(10):
         write_photo(tmp_path / "photos" / f"{number}.jpg", number)
     plan = dry_run(tmp_path / "photos", tmp_path / "x", [RECIPE], machines=5)

@@ -32,17 +32,6 @@ def keys(source: Source) -> list[str]:
     return [entry.key for entry in source.entries]
 
 
-@pytest.fixture
-def memory() -> Iterator[Any]:
-    """fsspec's file system in memory, empty."""
-    files = fsspec.filesystem("memory")
-    files.store.clear()
-    files.pseudo_dirs[:] = [""]
-    yield files
-    files.store.clear()
-    files.pseudo_dirs[:] = [""]
-
-
 class Site(NamedTuple):
     """A web server. failures: how many more requests of a path end with this status, or with 0 in silence."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,47 +16,28 @@ from classifiers import load_schemes
 from embedder.thumbnails import EDGE, make_thumbnail
 from store import FeatureStore
 from store.thumbnail_cache import ThumbnailCache
+from tests import pages
 from tests.conftest import draw
 from tests.explored import EACH, FOLDERS, banked, explorer, photos
+from tests.pages import Opened, chromium, needs_chromium, sync_api
 from tests.small_banks import small_bank, told_apart
 
-sync_api = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'"
-)
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install chromium")
+pytestmark = needs_chromium
 
 MANY = 10_000
 PATIENCE = 300  # tenths of a second
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A page, what went wrong on it, and what it asked for."""
-
-    page: Any
-    problems: list[str]
-    requests: list[str]
-
-
 def opened(browser: Any, address: str, width: int = 1280, scheme: str = "light") -> Opened:
-    page = browser.new_page(viewport={"width": width, "height": 860}, color_scheme=scheme)
-    problems: list[str] = []
-    requests: list[str] = []
-    page.on("console", lambda message: problems.append(message.text))
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(address)
-    page.wait_for_selector("html[data-ready]", state="attached")
-    return Opened(page, problems, requests)
+    one = pages.opened(browser, address, width, 860, scheme)
+    one.page.wait_for_selector("html[data-ready]", state="attached")
+    return one
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

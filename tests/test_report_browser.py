@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,13 +18,11 @@ from classifiers.labels import Labels
 from classifiers.paired import paired
 from classifiers.report import VectorMap, write_report
 from classifiers.results import COLUMNS, Comparison, Result
+from tests import pages
 from tests.made_results import SPACE, made_result
+from tests.pages import Opened, chromium, needs_chromium
 
-sync_api = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: pip install '.[dev]'"
-)
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here: apt-get install chromium")
+pytestmark = needs_chromium
 
 N = 10_000
 CLASSES = {"animal": 4, "breed": 30, "colour": 3, "size": 2}
@@ -107,15 +103,6 @@ def thumbnails(rows: pd.DataFrame) -> list[bytes | None]:
     return [pictures[i % len(pictures)] for i in rows.index]
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A page, and what went wrong or was asked for on it."""
-
-    page: Any
-    problems: list[str]
-    requests: list[str]
-
-
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = [
@@ -128,22 +115,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+    with chromium() as found:
+        yield found
 
 
 def opened(browser: Any, path: Path, width: int = 1280, scheme: str = "light") -> Opened:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    problems: list[str] = []
-    requests: list[str] = []
-    page.on("console", lambda message: problems.append(message.text))
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(path.as_uri(), wait_until="load")
-    page.wait_for_function("document.querySelector('.filter output') !== null")
-    return Opened(page, problems, requests)
+    one = pages.opened(browser, path.as_uri(), width, 900, scheme)
+    one.page.wait_for_function("document.querySelector('.filter output') !== null")
+    return one
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fsspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -44,17 +43,6 @@ if TYPE_CHECKING:
 
 KEYS = [f"{'cats' if number % 2 else 'dogs'}/{number}.jpg" for number in range(40)]
 VECTORS = np.random.default_rng(1).normal(size=(40, 8)).astype(np.float32)
-
-
-@pytest.fixture
-def memory() -> Iterator[MemoryFileSystem]:
-    """fsspec's memory, which all of a process share, empty before and after."""
-    files = fsspec.filesystem("memory")
-    files.store.clear()
-    files.pseudo_dirs[:] = [""]
-    yield files
-    files.store.clear()
-    files.pseudo_dirs[:] = [""]
 
 
 @pytest.fixture(params=["disk", "memory"])

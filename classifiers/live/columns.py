@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,6 @@ from classifiers.leave_one_out import left_out, squared_errors
 from classifiers.signs import SignColumns, Signs
 
 _LARGEST = 256 << 20  # bytes of leave-one-out scores that are kept
-Part = TypeVar("Part")
 
 
 @dataclass

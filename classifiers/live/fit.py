@@ -29,18 +29,14 @@ _SETS_KEPT = 3  # of labelled images, each with its factorization: the scheme, a
 class LiveFit:
     """The vectors of some images of a space in memory, and what is known of them for any labels.
 
-    Images with the same bytes are one: the first that has a label stands for all, and all get its prediction. Raises
-    HeadError for images that are not banked in the space.
+    No two of the images have the same bytes: a copy that stays would tell of the one that is left out. Raises
+    UnknownImageError for an image that is not banked in the space.
     """
 
     def __init__(self, store: FeatureStore, space: str, images: pd.DataFrame) -> None:
         self.space = store.space(space).id
-        _, first, self._which = np.unique(images["hash"].to_numpy(), return_index=True, return_inverse=True)
-        order = np.argsort(first, kind="stable")  # distinct images in the order of the first of each
-        self._which = np.argsort(order)[self._which]
-        distinct = images.iloc[first[order]]
-        self.vectors: NDArray[np.float32] = np.asarray(store.vectors(self.space, distinct))
-        self._hashes = hashes_from_hex(distinct["hash"])
+        self.vectors: NDArray[np.float32] = np.asarray(store.vectors(self.space, images))
+        self._hashes = hashes_from_hex(images["hash"])
         self._factors = FactorCache.of(store)
         self._sets: OrderedDict[bytes, ColumnCache] = OrderedDict()
 
@@ -48,33 +44,20 @@ class LiveFit:
         """What the labels `codes` (n,), 0 to classes - 1 or -1 for none, are worth.
 
         Quick for labels of the images that had labels before, as each changed class costs by itself; other images
-        need a factorization first. Raises HeadError unless two classes have images, and one of them two.
+        need a factorization first. Raises HeadError unless two classes have images.
         """
         started = time.perf_counter()
         codes = np.asarray(codes, np.intp)
-        stands, own = self._distinct(codes)
-        labelled = own >= 0
-        found = _Solved(self._set_of(labelled), own[labelled], classes)
-        scores = np.empty((len(own), classes), np.float32)
+        labelled = codes >= 0
+        found = _Solved(self._set_of(labelled), codes[labelled], classes)
+        scores = np.empty((len(codes), classes), np.float32)
         scores[labelled] = found.left_out()
         if not labelled.all():
             scores[~labelled] = found.predict(self.vectors[~labelled])
         shares, predicted = softmax(scores), scores.argmax(axis=1)
-        confidence = shares[np.arange(len(own)), predicted]
-        which = self._which
-        judged = np.zeros(len(codes), bool)
-        judged[stands[labelled]] = True
+        confidence = shares[np.arange(len(codes)), predicted]
         took = 1000 * (time.perf_counter() - started)
-        return LiveResult(
-            codes, predicted[which], scores[which], confidence[which], judged, found.strength, took
-        )
-
-    def _distinct(self, codes: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Which image stands for each distinct one, the first with a label or the first of all; and its code."""
-        order = np.lexsort((np.arange(len(codes)), codes < 0, self._which))
-        starts = np.flatnonzero(np.diff(self._which[order], prepend=-1))
-        stands = order[starts]
-        return stands, codes[stands]
+        return LiveResult(codes, predicted, scores, confidence, found.strength, took)
 
     def _set_of(self, labelled: NDArray[np.bool_]) -> ColumnCache:
         name = np.packbits(labelled).tobytes()
@@ -84,7 +67,9 @@ class LiveFit:
             kept = self._factors.rows(self.space, self._hashes[labelled], gram)
             X = self.vectors if labelled.all() else self.vectors[labelled]
             if len(X) < 2:
-                raise HeadError(f"{len(X)} images have a label: label some of two classes to see figures.")
+                raise HeadError(
+                    "fewer than two images have a label: label some of two classes to see figures."
+                )
             factor = kept.factorization(X)
             known = len(factor.known_gaps)
             factor.learn_gaps(DEFAULT_GRID * factor.scale)

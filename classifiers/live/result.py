@@ -18,9 +18,8 @@ from classifiers.paired import compared
 class LiveResult:
     """A ridge on all labelled images, each predicted as if it had been left out; the others predicted by it.
 
-    codes, predicted (n,): of the images in the order that was given, -1 without a label. scores (n, k) float32,
-    confidence (n,): the softmax of the scores times the temperature, of the class that is predicted. judged (n,): the
-    images that count in the figures, labelled ones, and of those with the same bytes one. strength: of the ridge.
+    codes, predicted (n,): of the images in the order that was given, -1 without a label. scores (n, k) float32, times
+    the temperature. confidence (n,): their softmax at the class that is predicted. strength: of the ridge.
     milliseconds: it all took.
     """
 
@@ -28,9 +27,13 @@ class LiveResult:
     predicted: NDArray[np.intp]
     scores: NDArray[np.float32]
     confidence: NDArray[np.float32]
-    judged: NDArray[np.bool_]
     strength: float
     milliseconds: float
+
+    @cached_property
+    def judged(self) -> NDArray[np.bool_]:
+        """(n,) the images that count in the figures: those with a label."""
+        return np.asarray(self.codes >= 0)
 
     @property
     def n(self) -> int:

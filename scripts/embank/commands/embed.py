@@ -160,6 +160,8 @@ def _embed(
         )
         _tell_plan(planned, json)
         return
+    if runner == "ray":
+        say("Before the first image, Ray's workers start and open the backbones: up to half a minute.")
     done = 0
     with progress("embedding") as show:
 
@@ -231,7 +233,7 @@ def _tell_plan(plan: DryRun, json: bool) -> None:
     ]
     print_table("To do", columns, rows)
     where = "on this machine" if plan.machines == 1 else f"on {plan.machines:,} machines like this one"
-    money = "" if plan.money is None else f", {plan.money:,.2f} for {plan.core_hours:,.2f} core-hours"
+    money = "" if plan.money is None else f", {_amount(plan.money)} for {_amount(plan.core_hours)} core-hours"
     print(f"About {_duration(plan.seconds)} {where}{money}. Nothing was written.")
     for basis, told in _BASES.items():
         names = ", ".join(each.backbone for each in plan.spaces if each.basis == basis)
@@ -265,3 +267,8 @@ def _print_counts(title: str, counts: dict[str, int]) -> None:
 
 def _megabytes(size: int | None, unit: str = " MB") -> str:
     return "unknown" if size is None else f"{size / 1e6:.1f}{unit}"
+
+
+def _amount(value: float) -> str:
+    """With two digits after the point; of little three that count."""
+    return f"{value:,.2f}" if value >= 1 or not value else f"{value:.3g}"
