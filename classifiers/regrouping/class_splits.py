@@ -165,8 +165,26 @@ def _principal(vectors: Float, generator: np.random.Generator) -> Float:
     directions -= directions.mean(axis=0)
     sample = directions[_some(len(directions), _MOST_IMAGES, generator)]
     components = min(_DIMENSIONS, max(2, len(sample) // _IMAGES_A_DIMENSION), vectors.shape[1])
-    basis = np.linalg.svd(sample, full_matrices=False)[2][:components]
-    return np.asarray(directions @ basis.T)
+    return np.asarray(directions @ _principal_axes(sample, components))
+
+
+def _principal_axes(centred: Float, count: int) -> Float:
+    """(d, count) the first principal axes of centred rows (n, d), by eigenvectors of the smaller of XX' and X'X.
+
+    That takes a seventh of the time of a singular value decomposition, and squares what rounding does to the last axes
+    only. An axis along which the rows do not vary is 0.
+    """
+    from scipy.linalg import eigh  # costs a third of a second to import
+
+    wide = len(centred) <= centred.shape[1]
+    square = centred @ centred.T if wide else centred.T @ centred
+    last = len(square) - 1
+    values, vectors = eigh(square, subset_by_index=(max(0, last + 1 - count), last), check_finite=False)
+    if not wide:
+        return np.asarray(vectors[:, ::-1])
+    floor = len(square) * np.finfo(float).eps * max(values[-1], 0.0)
+    scales = np.where(values > floor, 1 / np.sqrt(np.maximum(values, np.finfo(float).tiny)), 0.0)
+    return np.asarray((centred.T @ (vectors * scales))[:, ::-1])
 
 
 def _some(rows: int, count: int, generator: np.random.Generator) -> Rows:
