@@ -43,7 +43,7 @@ def squared_errors(
             kept, of_kept, others = group.independent(factor.intercept)
             where = columns.start + of_kept
             solutions = [P[:, where] / (factor.values + a)[:, None] for a in strengths]
-            design = _Design.of(factor, np.concatenate(solutions, axis=1))
+            design = Design.of(factor, np.concatenate(solutions, axis=1))
             scan = partial(_scan, factor, kept, others, means[where], design, strengths, counted)
             errors = np.sum(for_shares(scan, len(factor.X), _SCAN_BLOCK), axis=0)
             total[:, where] = errors[:, : len(where)]
@@ -63,7 +63,7 @@ def left_out(
     distinct, which = np.unique(strengths, return_inverse=True)
     factor.learn_gaps(distinct)
     with few_threads(True):
-        design = _Design.of(factor, P / (factor.values[:, None] + strengths[None, :]))
+        design = Design.of(factor, P / (factor.values[:, None] + strengths[None, :]))
 
     def predicted(some: NDArray[np.intp], starts: range) -> Float:
         blocks = []
@@ -88,7 +88,7 @@ def _scan(
     targets: Signs,
     others: Float,
     means: Float,
-    design: _Design,
+    design: Design,
     strengths: Float,
     counted: NDArray[np.bool_] | None,
     starts: range,
@@ -115,7 +115,7 @@ def _scan(
 
 
 @dataclass(frozen=True)
-class _Design:
+class Design:
     """Weights (d, t) of rows as `Factorization.near` gives them, and what to take from the products (t,).
 
     Of a wide factorization weights (r, t) of the rows of its basis.
@@ -126,7 +126,7 @@ class _Design:
     shift: NDArray[Any]
 
     @classmethod
-    def of(cls, factor: Factorization, solutions: Float) -> _Design:
+    def of(cls, factor: Factorization, solutions: Float) -> Design:
         """Of solutions (r, t) in the eigenbasis."""
         dtype = factor.X.dtype
         if factor.wide:
@@ -134,6 +134,14 @@ class _Design:
         weights = np.ascontiguousarray(shared_scores(solutions.T.astype(dtype), factor.narrow()).T)
         mean = np.zeros_like(factor.mean) if factor.far else factor.mean
         return cls(factor, weights, (mean @ weights).astype(dtype))
+
+    def fitted(self, rows: Any) -> NDArray[Any]:  # noqa: ANN401 (as arrays are)
+        """What the solutions say of some rows, without the intercept: (n, t); if wide, that over the eigenvalues."""
+        if self.factor.wide:
+            return np.asarray(self.factor.narrow()[rows] @ self.weights)
+        fitted = products(self.factor.near(rows), self.weights)
+        fitted -= self.shift
+        return fitted
 
     def residuals(
         self,
@@ -143,13 +151,10 @@ class _Design:
         several: int,
     ) -> NDArray[Any]:
         """Errors (n, a, t) at so many strengths, not weighted; if wide weighted, and divided by the strength."""
-        factor = self.factor
-        if factor.wide:
-            fitted = factor.narrow()[rows] @ self.weights
-            return np.reshape(fitted, (len(fitted), several, targets.width))
-        fitted = products(factor.near(rows), self.weights)
-        fitted -= self.shift
+        fitted = self.fitted(rows)
         fitted = fitted.reshape(len(fitted), several, targets.width)
+        if self.factor.wide:
+            return fitted
         Yc = targets.block(rows, fitted.dtype.type)
         Yc -= means.astype(fitted.dtype)
         return np.asarray(np.subtract(Yc[:, None], fitted, out=fitted))

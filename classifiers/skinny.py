@@ -60,6 +60,13 @@ def shared_scores(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     )
 
 
+def shared_products(rows: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """`products`, the rows shared among the processors. BLAS should be kept to one thread meanwhile."""
+    return np.concatenate(
+        for_shares(lambda share: products(rows[share.start : share.stop], weights), len(rows), _SHARE)
+    )
+
+
 def shared_sums(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     """`weighted_sums`, the rows shared among the processors. BLAS should be kept to one thread meanwhile."""
 

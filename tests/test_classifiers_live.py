@@ -134,8 +134,8 @@ def test_columns_are_found_although_few_are_kept(tmp_path: Path) -> None:
     store, codes = bank(tmp_path / "live.embank", classes=6)
     live = LiveFit(store, next(iter(store.spaces)), store.images())
     live.solve(codes, 6)
-    for cache in live._sets.values():
-        cache.largest = 8 * len(codes) * 3
+    for known in live._sets.values():
+        known.cache.largest = 8 * len(codes) * 3
     rng = np.random.default_rng(0)
     for _ in range(40):
         changed = codes.copy()

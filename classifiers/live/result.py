@@ -20,7 +20,8 @@ class LiveResult:
 
     codes, predicted (n,): of the images in the order that was given, -1 without a label. scores (n, k) float32, times
     the temperature. confidence (n,): their softmax at the class that is predicted. strength: of the ridge.
-    milliseconds: it all took.
+    milliseconds: it all took. settled: whether it is final, or of a strength and of leverages that may yet change a
+    little (see LiveFit.at_once).
     """
 
     codes: NDArray[np.intp]
@@ -29,6 +30,7 @@ class LiveResult:
     confidence: NDArray[np.float32]
     strength: float
     milliseconds: float
+    settled: bool = True
 
     @cached_property
     def judged(self) -> NDArray[np.bool_]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from threading import RLock
+from threading import RLock, Thread, current_thread, get_native_id
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from embank.explorer.saved_schemes import SavedSchemes
 
 _STEPS = 200  # that can be undone
+_PATIENT = 10  # niceness of the thread that settles figures
 _RESULTS = 12  # steps whose results are kept; others are found again when they are undone
 
 
@@ -41,14 +44,23 @@ class Step:
 
 @dataclass(frozen=True)
 class Shown:
-    """What the page shows: a step, the one that it showed before, and which images are predicted otherwise now."""
+    """What the page shows: a step, the one that it showed before, and which images are predicted otherwise now.
+
+    by_name: whether images moved between classes from one to the other, not classes.
+    """
 
     revision: int
     step: Step
     before: Step | None = None
+    by_name: bool = False
     flips: NDArray[np.intp] | None = None
     difference: dict[str, Any] | None = None
     milliseconds: float | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the figures are final, or there are none."""
+        return self.step.result is None or self.step.result.settled
 
 
 @dataclass
@@ -60,7 +72,11 @@ class _Work:
 
 
 class Session:
-    """Edits one after the other; `shown` is what is there at any time, and never changes in itself."""
+    """Edits one after the other; `shown` is what is there at any time, and never changes in itself.
+
+    Figures that would take seconds are not settled at first (see `LiveFit.at_once`): a thread finds the final ones and
+    puts them in their place, under the same revision.
+    """
 
     def __init__(self, collection: Collection, starts: Starts, kept: KeptLabels, saved: SavedSchemes) -> None:
         from classifiers.live import LiveFit
@@ -70,6 +86,7 @@ class Session:
         self.keys = collection.keys()
         self.growth: list[dict[str, float]] = []
         self._lock = RLock()
+        self._settling: Thread | None = None
         self._begun: dict[Start, _Work] = {}
         self._hashes = list(collection.images["hash"])
 
@@ -91,6 +108,17 @@ class Session:
         self._grow(step)
         if step.result is not None:
             difference(step.result, step.result)  # draws the bootstrap's samples before the first edit
+
+    @property
+    def settling(self) -> bool:
+        """Whether what is shown will be replaced by final figures."""
+        return not self.shown.settled and self._settling is not None
+
+    def wait(self) -> None:
+        """Waits until the figures are final."""
+        thread = self._settling
+        if thread is not None:
+            thread.join()
 
     @property
     def save_as(self) -> str:
@@ -178,29 +206,59 @@ class Session:
             return shown
 
     def _show(self, at: int, step: Step, by_name: bool, started: float) -> Shown:
-        from classifiers.live import difference
-
         before = self._steps[self._at]
         if at == self._at + 1 and (at == len(self._steps) or self._steps[at] is not step):
             self._steps[at:] = [step]
         self._at = at
         self._forget()
-        both = before.result is not None and step.result is not None
-        flips = _flips(before, step, by_name) if both and before.start is step.start else None
-        compared = difference(before.result, step.result) if before.result and step.result else None
-        took = 1000 * (time.perf_counter() - started)
-        self.shown = Shown(self.shown.revision + 1, step, before, flips, compared, took)
+        shown = _compared(Shown(self.shown.revision + 1, step, before, by_name))
+        self.shown = replace(shown, milliseconds=1000 * (time.perf_counter() - started))
         self._keep_labels(before, step, by_name)
         self._grow(step)
+        if not shown.settled and self._settling is None:
+            self._settling = Thread(target=self._settle, name="settle", daemon=True)
+            self._settling.start()
         return self.shown
+
+    def _settle(self) -> None:
+        """Puts final figures in the place of those that are not, of what is shown, until there are none."""
+        with suppress(
+            AttributeError, OSError
+        ):  # where threads have priorities: the next edit should not wait
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), _PATIENT)
+        try:
+            while (step := self._unsettled()) is not None:
+                result = self.fit.solve(step.live.codes, len(step.live.classes))
+                with self._lock:
+                    self._put(step, replace(step, result=result))
+        finally:
+            with self._lock:
+                if self._settling is current_thread():
+                    self._settling = None
+
+    def _unsettled(self) -> Step | None:
+        with self._lock:
+            if self.shown.settled:
+                self._settling = None
+                return None
+            return self.shown.step
+
+    def _put(self, old: Step, new: Step) -> None:
+        """A step in the place of another, wherever it is."""
+        self._steps = [new if one is old else one for one in self._steps]
+        if self.shown.before is old:
+            self.shown = _compared(replace(self.shown, before=new))
+        if self.shown.step is old:
+            self.shown = _compared(replace(self.shown, step=new))
+            self._grow(new)
 
     def _solved(self, step: Step) -> Step:
         from classifiers.errors import HeadError
 
-        if step.result is not None or step.why is not None:
+        if step.why is not None or (step.result is not None and step.result.settled):
             return step
         try:
-            return replace(step, result=self.fit.solve(step.live.codes, len(step.live.classes)))
+            return replace(step, result=self.fit.at_once(step.live.codes, len(step.live.classes)))
         except HeadError as error:
             sentence = str(error)
             return replace(step, why=f"No figures yet: {sentence}")
@@ -240,6 +298,17 @@ class Session:
         for number, step in enumerate(self._steps):
             if abs(number - self._at) > _RESULTS and step.result is not None:
                 self._steps[number] = replace(step, result=None)
+
+
+def _compared(shown: Shown) -> Shown:
+    """With what can be said of the step beside the one before."""
+    from classifiers.live import difference
+
+    step, before = shown.step, shown.before
+    if before is None or before.result is None or step.result is None:
+        return shown
+    flips = _flips(before, step, shown.by_name) if before.start is step.start else None
+    return replace(shown, flips=flips, difference=difference(before.result, step.result))
 
 
 def _flips(before: Step, after: Step, by_name: bool) -> NDArray[np.intp]:

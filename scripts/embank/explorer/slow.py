@@ -12,7 +12,7 @@ import numpy as np
 from embank.console import counted
 from embank.explorer.lists import bank_of
 from embank.explorer.security import as_sentence
-from embank.explorer.session import Session, Shown
+from embank.explorer.session import Session, Shown, Step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,17 +39,16 @@ class SlowFigures:
     def __init__(self, session: Session, pictures: Pictures) -> None:
         self._session, self._pictures = session, pictures
         self._lock, self._map_lock = Lock(), Lock()
-        self._kept: dict[int, dict[str, Any]] = {}
+        self._kept: tuple[Step | None, dict[str, Any]] = (None, {})
 
     def figures(self) -> dict[str, Any]:
         """The document of `GET /api/slow`, of the revision that it says."""
         with self._lock:
             shown = self._session.shown  # the newest: edits may have come while this waited
-            if shown.revision not in self._kept:
-                self._kept = {shown.revision: self._found(shown)}
-            return self._kept[shown.revision] | {
-                "warnings": [*self._kept[shown.revision]["warnings"], *self._now()]
-            }
+            if self._kept[0] is not shown.step:
+                self._kept = shown.step, self._found(shown)
+            found = self._kept[1]
+            return found | {"revision": shown.revision, "warnings": [*found["warnings"], *self._now()]}
 
     def map(self) -> dict[str, Any]:
         """Where each image lies on a map: `ids`, `x` and `y` from 0 to 1, and `note` on how it was made."""
@@ -58,7 +57,7 @@ class SlowFigures:
 
     def _found(self, shown: Shown) -> dict[str, Any]:
         step, result = shown.step, shown.step.result
-        about: dict[str, Any] = {"revision": shown.revision, "nuisance": None, "goal": None, "curve": []}
+        about: dict[str, Any] = {"nuisance": None, "goal": None, "curve": []}
         notes = [*self._session.collection.notes, *self._session.starts.notes]
         if step.start.conflicts:
             differ = counted(step.start.conflicts, "picture")

@@ -36,6 +36,7 @@ def state(session: Session) -> dict[str, Any]:
         "why": step.why,
         "previous": _previous(shown),
         "milliseconds": shown.milliseconds,
+        "settling": session.settling,
         "columns": session.columns(),
         "flips": None if shown.flips is None else len(shown.flips),
         "starts": session.starts.listed(),
