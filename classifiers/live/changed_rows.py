@@ -58,7 +58,7 @@ def changed_rows(
     """
     factor = cache.factor
     coefficients, intercepts = cache.ridges(columns, strength)
-    kernel = _Kernel(factor, strength, np.concatenate([came, factor.X[gone]]) - factor.mean)
+    kernel = _Kernel(factor, strength, np.concatenate([came, factor.X[gone]]))
     small = _Small.of(kernel.own, len(came))
     gaps = factor.gaps(np.array([strength]), slice(None))[:, 0] * (strength if factor.wide else 1.0)
     scores = cache.left_out(columns, strength)
@@ -66,9 +66,10 @@ def changed_rows(
     lost = gaps[gone, None] * (signs.block(gone) - scores[gone])
     moved = small.solve(np.concatenate([targets - came @ coefficients - intercepts, lost]))
     along, kinds = small.directions()
+    both = np.concatenate([moved, along], axis=1)
+    common = both.sum(axis=0) / len(factor.X)
     with few_threads(True):
-        design = Design.of(factor, kernel.solutions(np.concatenate([moved, along], axis=1)))
-    common = np.concatenate([moved, along], axis=1).sum(axis=0) / len(factor.X)
+        design = Design.of(factor, kernel.solutions(both))
     kept = np.empty_like(scores)
 
     def fill(starts: range) -> None:
@@ -80,11 +81,13 @@ def changed_rows(
 
     with few_threads(True):
         for_shares(fill, len(kept), _BLOCK)
-    turn = kernel.coefficients(moved)
+    turn = (
+        kernel.coefficients(moved) if factor.wide else design.weights[:, : moved.shape[1]].astype(np.float64)
+    )
     return Ridges(
         strength,
         kept,
-        targets - moved[: len(came)] / small.diagonal()[:, None],
+        targets - moved[: len(came)] / small.diagonal()[:, None] if len(came) else scores[:0],
         coefficients + turn,
         intercepts + moved.sum(axis=0) / len(factor.X) - factor.mean @ turn,
     )
@@ -92,11 +95,11 @@ def changed_rows(
 
 @dataclass(frozen=True)
 class _Kernel:
-    """What changed rows (u, d), centred, have in common with others."""
+    """What changed rows (u, d) have in common with others."""
 
     factor: Factorization
     strength: float
-    rows: Float
+    changed: NDArray[np.float32]
 
     @cached_property
     def own(self) -> Float:
@@ -113,9 +116,16 @@ class _Kernel:
         return found * self._scales[:, None]
 
     def coefficients(self, weights: Float) -> Float:
-        """(X'X + strength)^-1 times the rows times weights (u, t): (d, t)."""
+        """Of a wide factorization: (X'X + strength)^-1 times the rows times weights (u, t): (d, t)."""
         found = self.factor.in_dimensions(self.solutions(weights))
-        return (self.rows.T @ weights - found) / self.strength if self.factor.wide else found
+        return np.asarray((self.rows.T @ weights - found) / self.strength)
+
+    @cached_property
+    def rows(self) -> NDArray[Any]:
+        """Centred, (u, d), as exact as they are needed."""
+        dtype = np.dtype(np.float64) if self.factor.wide else self.factor.X.dtype
+        centred: NDArray[Any] = np.subtract(self.changed, self.factor.mean.astype(dtype), dtype=dtype)
+        return centred
 
     @cached_property
     def _turned(self) -> NDArray[Any]:
@@ -125,7 +135,7 @@ class _Kernel:
             if factor.wide:
                 turned = self.rows @ (factor.X[:] - factor.mean).T @ factor.basis
             else:
-                turned = shared_products(self.rows.astype(factor.X.dtype), factor.narrow())
+                turned = shared_products(self.rows, factor.narrow())
         return turned * self._scales.astype(turned.dtype)
 
     @cached_property

@@ -121,10 +121,16 @@ class LiveFit:
     def _nearest(self, labelled: NDArray[np.bool_]) -> _Known | None:
         """The known images with the fewest changes to these, None if they are too many."""
         with self._lock:
-            sets = list(self._sets.values())
-        solved = [(int((one.labelled != labelled).sum()), one) for one in sets if one.strength]
-        changes, nearest = min(solved, key=lambda pair: pair[0], default=(0, None))
-        return nearest if 2 * changes <= labelled.sum() else None
+            solved = [
+                (int((one.labelled != labelled).sum()), name)
+                for name, one in self._sets.items()
+                if one.strength
+            ]
+            changes, name = min(solved, default=(0, b""))
+            if not solved or 2 * changes > labelled.sum():
+                return None
+            self._sets.move_to_end(name)
+            return self._sets[name]
 
     def _known(self, labelled: NDArray[np.bool_]) -> _Known:
         """What is known of these images, from now on if not before."""

@@ -28,7 +28,8 @@ from classifiers.threads import few_threads
 from tests.explorers import Explorer, explorer
 from tests.small_banks import small_bank
 
-_DROPS = 2  # each needs a factorization of the images that are left: seconds
+_DROPS = 3  # the final figures of each need a factorization of the images that are left: seconds
+_LABELLED = 1500  # of a store without labels, before one more is measured
 
 
 def main() -> None:
@@ -52,6 +53,7 @@ def main() -> None:
         )
         with few_threads(small=True):  # as the server runs
             medians = bench_edits(at, options.classes, options.times)
+            medians |= bench_labelling(at, codes, options.times)
         at.session.kept.close()
         for name, (median, processor) in medians.items():
             print(f"  {name}: {1000 * median:.0f} ms ({1000 * processor:.0f} ms of a processor)")
@@ -82,17 +84,8 @@ def make_bank(path: Path, rows: int, dim: int, classes: int) -> tuple[NDArray[np
 
 def bench_edits(at: Explorer, classes: int, times: int) -> dict[str, tuple[float, float]]:
     """Median seconds of each edit, each on other classes and images, and of the processor for it."""
-    found: dict[str, list[tuple[float, float]]] = {}
-
-    def clock(name: str, path: str, /, **body: object) -> None:
-        record(name, lambda: at.post(path, **body))
-
-    def record(name: str, ask: Callable[[], object]) -> None:
-        at.session.kept.flush()  # labels are written meanwhile, and a person takes longer to the next edit
-        processor = time.process_time()
-        seconds, _ = timed(ask)
-        found.setdefault(name, []).append((seconds, time.process_time() - processor))
-
+    clocks = Clocks(at)
+    clock, record = clocks.edit, clocks.record
     rng = np.random.default_rng(0)
     for number in range(times):
         one, other = (int(code) for code in rng.permutation(classes)[:2])
@@ -114,12 +107,53 @@ def bench_edits(at: Explorer, classes: int, times: int) -> dict[str, tuple[float
         record("first page of mistakes", lambda: at.get("images", kind="mistakes", limit=100))
         if number < _DROPS:
             clock("drop", "drop", **{"class": one})
+            clock("drop another while figures settle", "drop", wait=False, **{"class": one})
+            record("figures final after", at.session.wait, wait=False)
             at.post("undo")
-    medians: dict[str, tuple[float, float]] = {}
-    for name, pairs in found.items():
-        seconds, processor = zip(*pairs, strict=True)
-        medians[name] = statistics.median(seconds), statistics.median(processor)
-    return medians
+            at.post("undo")
+    return clocks.medians()
+
+
+def bench_labelling(at: Explorer, codes: NDArray[np.intp], times: int) -> dict[str, tuple[float, float]]:
+    """Median seconds of one more label in a store with some, and of the processor for it."""
+    clocks = Clocks(at)
+    at.post("start", **{"from": "nothing"})
+    rows = np.random.default_rng(0).permutation(len(codes))[: _LABELLED + times]
+    for code in np.unique(codes):
+        some = rows[:_LABELLED][codes[rows[:_LABELLED]] == code]
+        at.post("relabel", ids=some.tolist(), label=f"kind {code}")
+    for row in rows[_LABELLED:]:
+        clocks.edit(f"one label beside {_LABELLED:,}", "relabel", ids=[int(row)], label=f"kind {codes[row]}")
+    return clocks.medians()
+
+
+class Clocks:
+    """Seconds of what is asked for under each name, and of the processor."""
+
+    def __init__(self, at: Explorer) -> None:
+        self._at = at
+        self._found: dict[str, list[tuple[float, float]]] = {}
+
+    def edit(self, name: str, path: str, /, *, wait: bool = True, **body: object) -> None:
+        """An edit by the address and the fields that the page sends."""
+        self.record(name, lambda: self._at.post(path, **body), wait=wait)
+
+    def record(self, name: str, ask: Callable[[], object], *, wait: bool = True) -> None:
+        """Anything; after what was asked for before has come to its end, unless not waited for."""
+        if wait:
+            self._at.session.wait()
+            self._at.session.kept.flush()  # a person takes longer to the next edit
+        processor = time.process_time()
+        seconds, _ = timed(ask)
+        self._found.setdefault(name, []).append((seconds, time.process_time() - processor))
+
+    def medians(self) -> dict[str, tuple[float, float]]:
+        """Of each name."""
+        medians: dict[str, tuple[float, float]] = {}
+        for name, pairs in self._found.items():
+            seconds, processor = zip(*pairs, strict=True)
+            medians[name] = statistics.median(seconds), statistics.median(processor)
+        return medians
 
 
 def bench_sklearn(X: NDArray[np.float32], codes: NDArray[np.intp]) -> float:
