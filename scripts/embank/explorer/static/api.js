@@ -9,7 +9,7 @@ import { ImageList } from "./lists.js";
  *   confusion: import("./matrix.js").Confusion}} FiguresState
  * @typedef {{revision: number, store: string, space: string, scheme: string, saveAs: string, images: number, classes: ClassState[], dropped: {name: string, count: number}[],
  *   undo: string | null, redo: string | null, figures: FiguresState | null, why: string | null, previous: {accuracy: number, difference: number, low: number, high: number} | null,
- *   milliseconds: number | null, columns: string[], flips: number | null, starts: {id: string, title: string, more?: string}[]}} State
+ *   milliseconds: number | null, settling: boolean, columns: string[], flips: number | null, starts: {id: string, title: string, more?: string}[]}} State
  * @typedef {{nuisance: number | null, warnings: string[], labels_needed: string, goal: number | null, curve: import("./curve.js").Step[]}} Slow
  * @typedef {{clusters: number} | {column: string} | {where: string}} Split
  * @typedef {{kind: "mistakes" | "errors" | "duplicates" | "flips" | "all"} | {kind: "class", code: number} | {kind: "cell", truth: number, guess: number}
@@ -48,6 +48,8 @@ const kept = async answer => {
 };
 
 export const open = () => kept(get("state"));
+/** The state as it is now, of any revision. @returns {Promise<State>} */
+export const now = () => get("state");
 export const undo = () => kept(post("undo"));
 export const redo = () => kept(post("redo"));
 /** @param {number[]} classes @param {string} name */

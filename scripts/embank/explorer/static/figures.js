@@ -45,6 +45,7 @@ export class Figures {
     clearTimeout(this.timer);
     this.parts.warnings.classList.add("old");
     this.parts.labels.classList.add("old");
+    if (this.state?.settling) return; // final figures come first
     this.timer = setTimeout(async () => {
       if (!this.parts.labels.childElementCount) this.parts.labels.replaceChildren(h("p.busy", {}, "Drawing learning curves …"));
       try {
@@ -88,16 +89,16 @@ export class Figures {
 
 /** @param {State} state */
 function headline(state) {
-  const { figures, previous, milliseconds } = state, place = one("#headline");
+  const { figures, previous, milliseconds, settling } = state, place = one("#headline");
   if (!figures) {
     place.replaceChildren(h("div.big", {}, h("b", {}, "–")), h("p.quiet", {}, state.why ?? "Two classes with images are needed for figures."));
     return;
   }
   const { accuracy, low, high } = figures;
   place.replaceChildren(
-    h("div.big", {}, h("b", {}, percent(accuracy)), h("span.quiet", {}, `right of ${counted(figures.n, "image")}`)),
+    h("div.big", {}, h("b", {}, `${settling ? "≈ " : ""}${percent(accuracy)}`), h("span.quiet", {}, `right of ${counted(figures.n, "image")}`)),
     bar(accuracy, low, high, previous?.accuracy ?? null, figures.majority),
-    h("p.quiet.small", {}, `95 % interval ${percent(low)} to ${percent(high)}`, milliseconds !== null && ` · ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`),
+    h("p.quiet.small", {}, `95 % interval ${percent(low)} to ${percent(high)}`, milliseconds !== null && ` · ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`, settling && h("span.settling", { title: "Found by the factorization of the images before this edit, at the strength that was best then. Final figures follow in seconds." }, " · final figures follow")),
     change(previous));
 }
 

@@ -17,9 +17,11 @@ import { tried } from "./toast.js";
 /** @typedef {import("./api.js").State} State */
 
 const PATIENCE = 300; // milliseconds after which an edit shows that it runs
+const PAUSE = 400; // milliseconds between two questions whether figures are final
 
 /** @type {State | undefined} */
 let state;
+let awaited = -1; // the revision whose final figures are asked for
 let running = Promise.resolve(/** @type {State | undefined} */ (undefined));
 
 if (location.search) history.replaceState(null, "", location.pathname); // the token is in a cookie by now: it need not be read over a shoulder
@@ -69,7 +71,18 @@ function show(next) {
   labelling.update(next);
   void look.refresh();
   void map.refresh();
+  if (next.settling && awaited !== next.revision) void settled(awaited = next.revision);
   return next;
+}
+
+/** Shows the final figures when they are there, unless an edit has come first. @param {number} revision */
+async function settled(revision) {
+  for (;;) {
+    await new Promise(done => setTimeout(done, PAUSE));
+    const next = await server.now().catch(() => undefined); // a server that is gone is told by the next edit
+    if (!next || next.revision !== revision || state?.revision !== revision) return;
+    if (!next.settling) return void show(next);
+  }
 }
 
 one("#undo").addEventListener("click", () => void edit(server.undo));
