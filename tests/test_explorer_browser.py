@@ -170,9 +170,25 @@ def test_a_name_that_is_taken_is_refused_in_a_sentence(page: Any) -> None:
     page.get_by_role("button", name="Rename ant").click()
     page.keyboard.type("bee")
     page.keyboard.press("Enter")
-    alert = page.get_by_role("alert").filter(has_text="bee")
-    alert.wait_for()
-    assert sorted(names(page)) == list(FOLDERS)
+    column = page.locator(".column[data-code='0']")
+    sync_api.expect(column.get_by_role("alert")).to_contain_text("There is a class 'bee' already")
+    field = page.get_by_role("textbox", name="New name of ant")
+    sync_api.expect(field).to_be_focused()
+    assert field.input_value() == "bee" and field.get_attribute("aria-invalid") == "true"
+    page.keyboard.press("End")
+    page.keyboard.type("tle")
+    page.keyboard.press("Enter")
+    classes_become(page, ["bee", "beetle", "cat", "dog"])
+    sync_api.expect(page.get_by_role("button", name="Rename beetle")).to_be_focused()
+    hue = page.locator(".column .swatch").nth(1).get_attribute("class")
+    page.get_by_role("button", name="Rename beetle").click()
+    page.keyboard.type("bee")
+    page.get_by_role("button", name="More for dog").focus()
+    sync_api.expect(column.get_by_role("alert")).to_contain_text("'bee' already")  # typed, and left
+    page.get_by_role("textbox", name="New name of beetle").press("Escape")
+    assert sorted(names(page)) == ["bee", "beetle", "cat", "dog"]
+    assert page.get_by_role("alert").filter(visible=True).count() == 0
+    assert page.locator(".column .swatch").nth(1).get_attribute("class") == hue
 
 
 def test_drop_restore_and_split(page: Any) -> None:
@@ -187,6 +203,147 @@ def test_drop_restore_and_split(page: Any) -> None:
     sync_api.expect(page.locator(".column[data-code]")).to_have_count(5)
     parts = [name for name in names(page) if name not in FOLDERS]
     assert sum(count(page, name) for name in parts) == EACH and all(count(page, name) for name in parts)
+
+
+def test_what_cannot_be_split_so_is_told_in_the_dialog(page: Any) -> None:
+    page.get_by_role("button", name="More for ant").click()
+    page.get_by_role("menuitem", name="Split").click()
+    dialog, go = page.get_by_role("dialog"), page.get_by_role("dialog").get_by_role("button", name="Split")
+    told = dialog.get_by_role("alert")
+    dialog.get_by_role("spinbutton").fill("50")
+    page.keyboard.press("Enter")
+    sync_api.expect(told).to_contain_text("2 to 12 clusters; got 50")
+    sync_api.expect(dialog.get_by_role("spinbutton")).to_be_focused()
+    dialog.get_by_role("combobox").select_option("folder")
+    dialog.get_by_role("combobox").focus()
+    go.click()
+    sync_api.expect(told).to_contain_text("all its images have the value 'ant'")
+    dialog.get_by_role("textbox").fill("colour ==")
+    go.click()
+    sync_api.expect(told).to_contain_text("colour ==")
+    sync_api.expect(go).to_be_focused()
+    assert dialog.get_by_role("textbox").input_value() == "colour =="
+    assert page.locator(".toast").count() == 0 and names(page) == list(FOLDERS)
+    dialog.get_by_role("spinbutton").fill("3")
+    page.keyboard.press("Enter")
+    sync_api.expect(page.locator(".column[data-code]")).to_have_count(6)
+    assert dialog.count() == 0
+
+
+def test_what_other_dialogs_are_refused_is_told_in_them(page: Any) -> None:
+    dialog = page.get_by_role("dialog")
+    page.get_by_role("button", name="Save …").click()
+    dialog.get_by_label("Name of the scheme").fill("a/b")
+    page.keyboard.press("Enter")
+    sync_api.expect(dialog.get_by_role("alert")).to_contain_text("cannot be the name")
+    dialog.get_by_label("Name of the scheme").fill("mine")
+    page.keyboard.press("Enter")
+    dialog.get_by_role("button", name="Close").click()
+    page.locator("#start").click()  # what was saved can be started from
+    sync_api.expect(dialog.get_by_role("radio", name="mine")).to_have_count(1)
+    page.keyboard.press("Escape")
+    page.route("**/api/merge", lambda route: route.fulfill(status=400, json={"error": "Not now."}))
+    page.get_by_role("button", name="More for ant").click()
+    page.get_by_role("menuitem", name="Merge into").click()
+    dialog.get_by_label("Class").select_option("cat")
+    dialog.get_by_role("button", name="Merge").click()
+    sync_api.expect(dialog.get_by_role("alert")).to_have_text("Not now.")
+    assert dialog.get_by_label("Class").input_value() == "cat"
+    page.unroute("**/api/merge")
+    dialog.get_by_role("button", name="Merge").click()
+    classes_become(page, ["bee", "cat", "dog"])
+    assert count(page, "cat") == 2 * EACH
+
+
+def keys(page: Any) -> dict[str, str]:
+    """The class of each number key."""
+    texts = page.locator("#relabel .legend button").all_inner_texts()
+    return dict(text.split(maxsplit=1) for text in texts)
+
+
+def test_a_class_keeps_its_number_key(page: Any) -> None:
+    assert keys(page) == {"1": "ant", "2": "bee", "3": "cat", "4": "dog"}
+    page.get_by_role("button", name="More for bee").click()
+    page.get_by_role("menuitem", name="Drop").click()
+    classes_become(page, ["ant", "cat", "dog"])
+    assert keys(page) == {"1": "ant", "3": "cat", "4": "dog"}
+    page.get_by_role("button", name="Move ant onto another class").focus()
+    for key in ("m", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    classes_become(page, ["cat", "dog"])
+    assert keys(page) == {"1": "dog", "3": "cat"}  # what is merged keeps the lowest
+    page.get_by_role("button", name="Rename cat").click()
+    page.keyboard.type("tiger")
+    page.keyboard.press("Enter")
+    classes_become(page, ["dog", "tiger"])
+    page.get_by_role("button", name="More for tiger").click()
+    page.get_by_role("menuitem", name="Split").click()
+    page.get_by_role("dialog").get_by_role("textbox").fill("predicted == 'tiger'")
+    page.get_by_role("dialog").get_by_role("button", name="Split").click()
+    sync_api.expect(page.locator(".column[data-code]")).to_have_count(3)
+    split = keys(page)
+    assert (split["1"], split["3"]) == ("dog", "tiger") and split["2"].startswith("tiger, ")
+    page.reload()
+    page.wait_for_selector("html[data-ready]", state="attached")
+    assert keys(page) == split
+    page.locator(".column[data-code='0'] .grid").focus()
+    page.keyboard.press("3")
+    page.get_by_role("status").filter(has_text="1 image is now tiger").wait_for()
+
+
+def test_undoing_gives_each_class_its_key_again(page: Any) -> None:
+    page.get_by_role("button", name="Move cat onto another class").focus()
+    page.keyboard.press("m")
+    page.keyboard.press("Enter")
+    classes_become(page, ["ant", "bee", "dog"])
+    assert keys(page) == {"1": "ant", "2": "bee", "3": "dog"}
+    page.locator("#undo").click()
+    classes_become(page, list(FOLDERS))
+    assert keys(page) == {"1": "ant", "2": "bee", "3": "cat", "4": "dog"}
+
+
+def test_after_a_change_in_another_window_the_page_shows_it_and_says_so(
+    at: Opened, browser: Any, address: str
+) -> None:
+    page, other = at.page, opened(browser, address).page
+    page.get_by_role("tab", name="Images").click()
+    page.get_by_role("button", name="All images").click()
+    sync_api.expect(page.locator("#look .strip.under")).to_contain_text(f"{4 * EACH} images")
+    page.locator("#look .grid").focus()
+    page.keyboard.press("Space")
+    other.get_by_role("button", name="Move cat onto another class").focus()
+    for key in ("m", "Enter"):
+        other.keyboard.press(key)
+    classes_become(other, ["ant", "bee", "dog"])
+    other.close()
+    page.keyboard.press("2")
+    page.get_by_role("alert").filter(has_text="changed in another window").wait_for()
+    page.keyboard.press("2")  # once more: the page is up to date, and the image still selected
+    page.get_by_role("status").filter(has_text="1 image is now bee").wait_for()
+    page.get_by_role("tab", name="Classes").click()
+    assert (count(page, "ant"), count(page, "bee"), count(page, "dog")) == (EACH - 1, EACH + 1, 2 * EACH)
+    assert [one for one in at.problems if "409" not in one] == []
+
+
+def test_a_dialog_of_an_older_state_says_so_and_can_be_sent_again(
+    page: Any, browser: Any, address: str
+) -> None:
+    page.get_by_role("button", name="More for dog").click()
+    page.get_by_role("menuitem", name="Split").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("spinbutton").fill("3")
+    other = opened(browser, address).page
+    other.get_by_role("button", name="More for ant").click()
+    other.get_by_role("menuitem", name="Drop").click()
+    classes_become(other, ["bee", "cat", "dog"])
+    other.close()
+    dialog.get_by_role("button", name="Split").click()
+    sync_api.expect(dialog.get_by_role("alert")).to_contain_text("changed in another window")
+    classes_become(page, ["bee", "cat", "dog"])  # beneath the dialog
+    assert dialog.get_by_role("spinbutton").input_value() == "3"
+    dialog.get_by_role("button", name="Split").click()
+    sync_api.expect(page.locator(".column[data-code]")).to_have_count(5)
+    assert {"bee", "cat"} < set(names(page)) and count(page, "bee") == EACH
 
 
 def test_a_cell_of_the_confusions_shows_its_images(untouched: Any) -> None:
@@ -246,7 +403,8 @@ def test_what_is_saved_is_what_compare_reads_and_comes_back(bank: Path, browser:
         shown, command = written.all_inner_texts()
         assert "embank compare" in command
         page.close()
-    path = bank.parent / shown
+    path = Path(shown)
+    assert path == bank.parent / "insects.yaml"
     labels = load_schemes(path)["insects"].labels(FeatureStore(bank).images())
     assert sorted(labels.classes) == ["bee", "cat", "dog"]
     assert np.bincount(labels.codes).tolist() == [2 * EACH, EACH, EACH]

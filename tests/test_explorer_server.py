@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Event, RLock
 from typing import Any
 
 import numpy as np
@@ -84,6 +89,36 @@ def test_merging_undoing_and_doing_again(at: Explorer, store: FeatureStore) -> N
     at.post("undo")
     at.post("rename", **{"class": 0, "name": "emmet"})
     assert at.get("state")["redo"] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("merge", {"classes": [0, 1], "name": "bee"}),
+        ("relabel", {"ids": list(range(0, 100, 7)), "label": "dog"}),
+    ],
+)
+def test_renaming_changes_no_difference_and_no_flip(at: Explorer, path: str, body: dict[str, Any]) -> None:
+    edited = at.post(path, **body)
+    flips = at.get("images", kind="flips", ids=1)["ids"]
+    assert edited["previous"]["difference"] != 0 and flips
+    for act, asked in (("rename", {"class": 0, "name": "emmet"}), ("rename", {"class": 0, "name": "ame"})):
+        renamed = at.post(act, **asked)
+        assert renamed["revision"] > edited["revision"] and asked["name"] in names(renamed)
+        assert renamed["previous"] == edited["previous"] and renamed["flips"] == len(flips)
+        assert at.get("images", kind="flips", ids=1)["ids"] == flips
+    step = at.session.shown.step
+    at.session._put(step, replace(step))  # as when final figures take the place of quick ones
+    assert at.get("images", kind="flips", ids=1)["ids"] == flips
+    undone = at.post("undo")  # the renaming, so that the difference still is that of the edit before it
+    assert names(undone)[0] == "emmet" and undone["previous"] == edited["previous"]
+    at.post("undo")
+    assert at.post("undo")["previous"]["difference"] == -edited["previous"]["difference"]
+
+
+def test_renaming_first_of_all_compares_with_nothing(at: Explorer) -> None:
+    state = at.post("rename", **{"class": 0, "name": "emmet"})
+    assert state["previous"] is None and state["flips"] is None
 
 
 def test_merged_classes_do_not_flip_their_own_images(at: Explorer) -> None:
@@ -579,3 +614,54 @@ def test_an_edit_of_an_older_state_is_refused(at: Explorer) -> None:
 def test_a_scheme_of_one_class_is_not_saved(at: Explorer) -> None:
     at.post("merge", classes=[0, 1, 2, 3], name="animal")
     assert "two classes" in at.refused("save", name="one")
+
+
+class Watched:
+    """A lock that says when a second thread comes to it."""
+
+    def __init__(self) -> None:
+        self._lock, self.second = RLock(), Event()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self.second.set()
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize(
+    "second", [("merge", {"classes": [1, 2], "name": "dog"}), ("save", {"name": "mine"})]
+)
+def test_of_two_edits_of_the_same_state_at_once_one_is_refused(
+    at: Explorer, store: FeatureStore, monkeypatch: pytest.MonkeyPatch, second: tuple[str, dict[str, Any]]
+) -> None:
+    lock, begun, at_once = Watched(), Event(), at.session.fit.at_once
+
+    def waits(*asked: Any) -> Any:
+        begun.set()
+        assert lock.second.wait(60)
+        return at_once(*asked)
+
+    monkeypatch.setattr(at.session, "_lock", lock)
+    monkeypatch.setattr(at.session.fit, "at_once", waits)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(at.posted, "drop", {"class": 0, "revision": 0})
+        assert begun.wait(60)
+        other = threads.submit(at.posted, second[0], {**second[1], "revision": 0})
+    assert first.result().status == 200
+    assert other.result().status == 409 and "another window" in other.result().json["error"]
+    assert names(at.get("state")) == ["bee", "cat", "dog"] and not (store.path.parent / "mine.yaml").exists()
+
+
+def test_the_file_that_was_saved_is_named_in_full(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    at = explorer(FeatureStore(Path(os.path.relpath(store.path))), folder=Path())
+    told = at.post("save", name="mine")
+    assert told["path"] == str(tmp_path / "here" / "mine.yaml") and Path(told["path"]).is_file()
+    command = shlex.split(told["command"])
+    assert command == ["embank", "compare", "../pets.embank", "--schemes", "mine.yaml"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,15 +133,15 @@ class _Routes:
         act = _EDITS[name]
 
         def answer(asked: Asked) -> Document:
-            self._refuse_outdated(asked)
-            act(self._session, self._edits, asked)
-            return state(self._session)
+            with self._up_to_date(asked):
+                act(self._session, self._edits, asked)
+                return state(self._session)
 
         return answer
 
     def save(self, asked: Asked) -> Document:
-        self._refuse_outdated(asked)
-        return self._session.save(asked.text("name").strip())
+        with self._up_to_date(asked):
+            return self._session.save(asked.text("name").strip())
 
     async def similar(self, request: Request) -> Response:
         data = await request.body()
@@ -150,12 +151,17 @@ class _Routes:
 
         return await _answered(search)
 
-    def _refuse_outdated(self, asked: Asked) -> None:
-        """Classes are numbers, which mean something else after a change in another window."""
-        if asked.has("revision") and asked.number("revision") != self._session.shown.revision:
-            raise HTTPException(
-                409, "the scheme was changed in another window meanwhile: reload the page to see it."
-            )
+    @contextmanager
+    def _up_to_date(self, asked: Asked) -> Iterator[None]:
+        """No other edit until the block ends: classes are numbers, which mean something else after one."""
+        with self._session.alone() as revision:
+            if asked.has("revision") and asked.number("revision") != revision:
+                raise HTTPException(
+                    409,
+                    "the scheme was changed in another window meanwhile, so nothing was done: "
+                    "look at it as it is now, and try again if it still makes sense.",
+                )
+            yield
 
     def _list(self, asked: Asked) -> Listed:
         lists = self._lists

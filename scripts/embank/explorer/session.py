@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from threading import RLock, Thread, current_thread, get_native_id
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,8 @@ class Step:
 class Shown:
     """What the page shows: a step, the one that it showed before, and which images are predicted otherwise now.
 
-    by_name: whether images moved between classes from one to the other, not classes.
+    by_name: whether images moved between classes from one to the other, not classes. compared: the scheme under the
+    names that it had when it was compared, if only names have changed since.
     """
 
     revision: int
@@ -55,6 +56,7 @@ class Shown:
     by_name: bool = False
     flips: NDArray[np.intp] | None = None
     difference: dict[str, Any] | None = None
+    compared: LiveScheme | None = None
     milliseconds: float | None = None
 
     @property
@@ -120,6 +122,12 @@ class Session:
         if thread is not None:
             thread.join()
 
+    @contextmanager
+    def alone(self) -> Iterator[int]:
+        """Nothing else is edited until the block ends; gives the revision that is shown."""
+        with self._lock:
+            yield self.shown.revision
+
     @property
     def save_as(self) -> str:
         """The name that labels are kept by, and that a scheme is saved by unless another is chosen."""
@@ -160,11 +168,13 @@ class Session:
 
     def undo(self) -> Shown:
         """Goes back one step. Raises SchemeError if there is none."""
-        return self._go(-1, self.undoable, "undo")
+        with self._lock:
+            return self._go(-1, self.undoable, "undo")
 
     def redo(self) -> Shown:
         """Does again what was undone. Raises SchemeError if there is nothing."""
-        return self._go(1, self.redoable, "do again")
+        with self._lock:
+            return self._go(1, self.redoable, "do again")
 
     def save(self, name: str) -> dict[str, str]:
         """Writes the scheme, and labels where it needs them. Raises SchemeError or StoreError."""
@@ -192,18 +202,17 @@ class Session:
     def _go(self, by: int, what: str | None, verb: str) -> Shown:
         from classifiers.errors import SchemeError
 
-        with self._lock:
-            started = time.perf_counter()
-            if what is None:
-                raise SchemeError(f"there is nothing to {verb}.")
-            moved = self._steps[max(self._at, self._at + by)]
-            to = self._at + by
-            self._steps[to] = self._solved(self._steps[to])
-            old_start = self._steps[self._at].start
-            shown = self._show(to, self._steps[to], moved.by_name, started)
-            if shown.step.start is not old_start:
-                self._begin(shown.step.start)
-            return shown
+        started = time.perf_counter()
+        if what is None:
+            raise SchemeError(f"there is nothing to {verb}.")
+        moved = self._steps[max(self._at, self._at + by)]
+        to = self._at + by
+        self._steps[to] = self._solved(self._steps[to])
+        old_start = self._steps[self._at].start
+        shown = self._show(to, self._steps[to], moved.by_name, started)
+        if shown.step.start is not old_start:
+            self._begin(shown.step.start)
+        return shown
 
     def _show(self, at: int, step: Step, by_name: bool, started: float) -> Shown:
         before = self._steps[self._at]
@@ -211,8 +220,13 @@ class Session:
             self._steps[at:] = [step]
         self._at = at
         self._forget()
-        shown = _compared(Shown(self.shown.revision + 1, step, before, by_name))
-        self.shown = replace(shown, milliseconds=1000 * (time.perf_counter() - started))
+        if not by_name and _only_renamed(before, step):
+            shown = replace(self.shown, step=step, compared=self.shown.compared or before.live)
+        else:
+            shown = _compared(Shown(self.shown.revision, step, before, by_name))
+        self.shown = replace(
+            shown, revision=shown.revision + 1, milliseconds=1000 * (time.perf_counter() - started)
+        )
         self._keep_labels(before, step, by_name)
         self._grow(step)
         if not shown.settled and self._settling is None:
@@ -307,8 +321,19 @@ def _compared(shown: Shown) -> Shown:
     step, before = shown.step, shown.before
     if before is None or before.result is None or step.result is None:
         return shown
-    flips = _flips(before, step, shown.by_name) if before.start is step.start else None
+    named = replace(step, live=shown.compared or step.live)
+    flips = _flips(before, named, shown.by_name) if before.start is step.start else None
     return replace(shown, flips=flips, difference=difference(before.result, step.result))
+
+
+def _only_renamed(before: Step, after: Step) -> bool:
+    """Whether every class has the images that it had: what was said of the scheme holds under its new names."""
+    old, new = before.live, after.live
+    return (
+        before.start is after.start
+        and len(old.classes) == len(new.classes)
+        and np.array_equal(old.codes, new.codes)
+    )
 
 
 def _flips(before: Step, after: Step, by_name: bool) -> NDArray[np.intp]:

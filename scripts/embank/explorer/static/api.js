@@ -16,6 +16,9 @@ import { ImageList } from "./lists.js";
  *   | {kind: "where", where: string} | {kind: "similar", id: number} | {kind: "file", file: File}} Query
  */
 
+/** What was asked was of a state that another window has changed meanwhile; nothing was done. */
+export class OutdatedError extends Error {}
+
 let seen = -1;
 
 /** The revision of the state that was last answered. */
@@ -30,7 +33,7 @@ async function asked(path, how = {}) {
     throw new Error("The server does not answer. Is embank explore still running? If you stopped it, start it again and open the address that it prints.");
   }
   const answer = await reply.json().catch(() => ({}));
-  if (!reply.ok) throw new Error(answer.error ?? `The server answered ${reply.status} to ${path}.`);
+  if (!reply.ok) throw new (reply.status === 409 ? OutdatedError : Error)(answer.error ?? `The server answered ${reply.status} to ${path}.`);
   return answer;
 }
 

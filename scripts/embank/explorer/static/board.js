@@ -5,6 +5,7 @@ import { Column } from "./column.js";
 import { counted, h, one } from "./dom.js";
 import { dragging } from "./drag.js";
 import { passOn } from "./hues.js";
+import { inherit } from "./keys.js";
 import { lift } from "./lift.js";
 import { openMenu } from "./menu.js";
 import { toast } from "./toast.js";
@@ -13,10 +14,11 @@ import * as server from "./api.js";
 /** @typedef {import("./api.js").State} State */
 
 export class Board {
-  /** @param {{selection: import("./selection.js").Selection, edit: (act: () => Promise<State>) => Promise<State | undefined>, showClass: (one: import("./api.js").ClassState) => void}} page */
-  constructor({ selection, edit, showClass }) {
+  /** @param {{selection: import("./selection.js").Selection, edit: (act: () => Promise<State>) => Promise<State | undefined>, attempt: (act: () => Promise<State>) => Promise<State>, showClass: (one: import("./api.js").ClassState) => void}} page */
+  constructor({ selection, edit, attempt, showClass }) {
     this.selection = selection;
     this.edit = edit;
+    this.attempt = attempt;
     this.showClass = showClass;
     /** @type {Column[]} */
     this.columns = [];
@@ -58,6 +60,12 @@ export class Board {
     this.total.textContent = counted(state.classes.length, "class", "classes");
     this.columns.forEach((column, i) => column.reach(focused.name ? column.state.name === focused.name : i === 0));
     if (focused.name !== null && !this.place.contains(document.activeElement)) this.refocus(focused);
+  }
+
+  /** The same classes with other figures. @param {State} state */
+  judged(state) {
+    this.state = state;
+    this.columns.forEach((column, i) => column.update(state.classes[i]));
   }
 
   /** Puts columns in order, moving no more than needs to move: a moved element loses its focus and its place. @param {State} state */
@@ -117,7 +125,7 @@ export class Board {
   /** @returns {import("./column.js").Acts} */
   acts() {
     return {
-      lift: column => lift(column, this.columns, (from, onto) => void this.merge(from.state.code, onto.state.code)),
+      lift: column => lift(column, this.columns, (from, onto) => void this.merge(from.state.name, onto.state.name)),
       beside: (column, by, control) => {
         const next = this.columns[this.columns.indexOf(column) + by];
         if (!next) return;
@@ -125,12 +133,17 @@ export class Board {
         next.root.scrollIntoView({ block: "nearest", inline: "nearest" });
         this.control(next, control).focus();
       },
-      rename: (each, name) => { passOn(each.name, name); return this.edit(() => server.rename(this.code(each.name), name)); },
+      rename: (each, name) => this.attempt(async () => {
+        const next = await server.rename(this.code(each.name), name);
+        passOn(each.name, name);
+        inherit(name, [each.name]);
+        return next;
+      }),
       active: column => this.activate(column),
       menu: (column, button) => openMenu(button, [
         { name: "Show its images", act: () => this.showClass(column.state) },
         { name: "Rename", key: "F2", act: () => column.edit() },
-        { name: "Merge into …", key: "M", disabled: this.columns.length < 2, act: () => askMerge(column.state, this.columns.map(each => each.state), code => this.merge(column.state.code, code)) },
+        { name: "Merge into …", key: "M", disabled: this.columns.length < 2, act: () => askMerge(column.state, this.columns.map(each => each.state), onto => this.merge(column.state.name, onto, this.attempt)) },
         { name: "Split …", act: () => askSplit(column.state, this.state?.columns ?? [], how => this.split(column.state.name, how)) },
         { name: "Drop", act: () => void this.drop(column.state) },
       ]),
@@ -148,12 +161,16 @@ export class Board {
   }
 
   /** @param {string} name @param {import("./api.js").Split} how */
-  split(name, how) { return this.edit(() => server.split(this.code(name), how)); }
+  split(name, how) { return this.attempt(() => server.split(this.code(name), how)); }
 
-  /** @param {number} from @param {number} onto */
-  async merge(from, onto) {
-    const moved = this.named(from), name = this.named(onto), state = await this.edit(() => server.merge([this.code(moved), this.code(name)], name));
-    if (state) this.told(`${moved} is merged into ${name}.`);
+  /** @param {string} from @param {string} onto @param {(act: () => Promise<State>) => Promise<State | undefined>} [edit] */
+  async merge(from, onto, edit = this.edit) {
+    const state = await edit(async () => {
+      const next = await server.merge([this.code(from), this.code(onto)], onto);
+      inherit(onto, [from, onto]);
+      return next;
+    });
+    if (state) this.told(`${from} is merged into ${onto}.`);
   }
 
   /** @param {import("./api.js").ClassState} one */
@@ -185,8 +202,9 @@ export class Board {
 
   /** @param {import("./drag.js").Carried} carried @param {number} code */
   async let(carried, code) {
-    if (carried.kind === "class") return this.merge(carried.code, code);
-    const name = this.named(code), state = await this.edit(() => server.relabel(carried.ids, name));
+    const name = this.named(code);
+    if (carried.kind === "class") return this.merge(carried.name, name);
+    const state = await this.edit(() => server.relabel(carried.ids, name));
     if (state) this.told(`${counted(carried.ids.length, "image")} ${carried.ids.length === 1 ? "is" : "are"} now ${name}.`);
     return undefined;
   }

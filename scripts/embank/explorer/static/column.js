@@ -3,6 +3,7 @@
 import { Grid } from "./grid.js";
 import { counted, h, percent } from "./dom.js";
 import { hueOf, mark } from "./hues.js";
+import { tell } from "./toast.js";
 
 /**
  * @typedef {import("./api.js").ClassState} ClassState
@@ -54,14 +55,26 @@ export class Column {
 
   edit() {
     const field = h("input.rename", { value: this.state.name, "aria-label": `New name of ${this.state.name}`, maxlength: 200 });
-    let done = false;
-    const end = async (/** @type {boolean} */ keep, back = true) => {
+    const said = h("p.said.small", { role: "alert", hidden: true });
+    let done = false; // or the server's turn
+    /** @type {string | undefined} */
+    let refused;
+    const end = async (/** @type {boolean} */ keep) => {
       if (done) return;
       done = true;
-      const name = field.value.trim(), renamed = keep && name && name !== this.state.name;
-      field.replaceWith(this.title);
-      if (back) this.title.focus();
-      if (renamed) await this.acts.rename(this.state, name);
+      const name = field.value.trim();
+      try {
+        if (keep && name && name !== this.state.name) await this.acts.rename(this.state, name);
+        const back = field === document.activeElement;
+        field.replaceWith(this.title);
+        said.remove();
+        if (back) this.title.focus();
+      } catch (error) {
+        done = false;
+        refused = name;
+        field.setAttribute("aria-invalid", "true");
+        tell(said, error);
+      }
     };
     field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       event.stopPropagation();
@@ -69,8 +82,9 @@ export class Column {
       event.preventDefault(); // or the button that gets the focus is pressed at once
       void end(event.key === "Enter");
     });
-    field.addEventListener("blur", () => void end(true, false));
+    field.addEventListener("blur", () => void end(field.value.trim() !== refused)); // who leaves it at that gives up
     this.title.replaceWith(field);
+    this.top.append(said);
     field.select();
     field.focus();
   }

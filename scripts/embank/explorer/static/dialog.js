@@ -1,6 +1,7 @@
 // A question to the reader: a form in the browser's own modal dialog, which keeps the focus and closes by Escape.
 // @ts-check
 import { h } from "./dom.js";
+import { tell } from "./toast.js";
 
 /**
  * Asks. `answer` gets the form's values; while it runs the buttons rest, and what it throws is shown in the dialog,
@@ -20,8 +21,10 @@ export function ask({ title, body, go, answer, wide = false }) {
   } }, form);
   form.addEventListener("submit", async (/** @type {Event} */ event) => {
     event.preventDefault();
+    const focused = document.activeElement;
     button.disabled = true;
     said.hidden = true;
+    said.textContent = "";
     try {
       const values = /** @type {Record<string, string>} */ (Object.fromEntries(new FormData(form).entries()));
       const shown = await answer(values);
@@ -29,11 +32,10 @@ export function ask({ title, body, go, answer, wide = false }) {
       form.replaceChildren(h("h2", {}, title), shown, h("div.buttons", {}, h("button.main", { type: "button", autofocus: true, on: { click: () => dialog.close() } }, "Close")));
       form.querySelector("button.main")?.focus();
     } catch (error) {
-      said.textContent = error instanceof Error ? error.message : String(error);
-      said.hidden = false;
-    } finally {
-      button.disabled = false;
+      tell(said, error);
     }
+    button.disabled = false;
+    if (focused instanceof HTMLElement && form.contains(focused)) focused.focus(); // a button that rests loses it
     return undefined;
   });
   document.body.append(dialog);

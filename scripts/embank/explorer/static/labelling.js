@@ -3,8 +3,8 @@
 import * as server from "./api.js";
 import { curve } from "./curve.js";
 import { h, one, typing } from "./dom.js";
+import { byKey, classOf, dealKeys, keyOf } from "./keys.js";
 import { largePhoto, photo } from "./photo.js";
-import { KEYS } from "./relabel.js";
 import { onView, shownView } from "./tabs.js";
 
 /** @typedef {import("./api.js").State} State */
@@ -43,7 +43,8 @@ export class Labelling {
     addEventListener("keydown", event => this.key(event));
   }
 
-  get names() { return [...(this.state()?.classes ?? []).map(each => each.name), ...this.added]; }
+  /** Those of the scheme, and those that no image has yet. */
+  get names() { return byKey([...(this.state()?.classes ?? []).map(each => each.name), ...this.added]); }
 
   /** @param {State} state */
   update(state) {
@@ -92,8 +93,8 @@ export class Labelling {
     }
     this.next.replaceChildren(...rest.slice(0, 6).map(each => photo(each)));
     const names = this.names;
-    this.answers.replaceChildren(...names.map((name, i) => h(`button${picture?.predicted === name ? ".likely" : ""}`, { type: "button", disabled: !picture, on: { click: () => void this.answer(name) } },
-      i < KEYS && h("kbd", {}, i + 1), name, picture?.predicted === name && h("span.quiet.small", {}, "taken for this"))));
+    this.answers.replaceChildren(...names.map(name => h(`button${picture?.predicted === name ? ".likely" : ""}`, { type: "button", disabled: !picture, on: { click: () => void this.answer(name) } },
+      keyOf(name) && h("kbd", {}, keyOf(name)), name, picture?.predicted === name && h("span.quiet.small", {}, "taken for this"))));
     if (!names.length) this.answers.append(h("p.quiet", {}, "Name the first class below: what do you want to tell apart?"));
   }
 
@@ -101,9 +102,10 @@ export class Labelling {
     const name = this.field.value.trim();
     if (!name) return this.field.focus();
     if (!this.names.includes(name)) this.added.push(name);
+    dealKeys(this.names);
     this.field.value = "";
     this.draw();
-    this.answers.lastElementChild?.focus();
+    this.answers.children[this.names.indexOf(name)]?.focus();
   }
 
   skip() {
@@ -133,7 +135,11 @@ export class Labelling {
   key(event) {
     if (shownView() !== "label" || event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector("dialog[open]")) return;
     if (event.key === "0") this.skip();
-    else if (/^[1-9]$/.test(event.key) && this.names[Number(event.key) - 1] !== undefined) void this.answer(this.names[Number(event.key) - 1]);
+    else if (/^[1-9]$/.test(event.key)) {
+      const name = classOf(event.key);
+      if (name === undefined) return;
+      void this.answer(name);
+    }
     else return;
     event.preventDefault();
   }

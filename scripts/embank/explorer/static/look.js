@@ -82,9 +82,9 @@ export class Look {
     }
   }
 
-  /** Shows the same list again, as it is after an edit. */
-  async refresh() {
-    if (shownView() !== "look" || this.revision === server.revision()) return;
+  /** Shows the same list again, as it is after an edit, or after figures were judged anew. @param {{judged?: boolean}} [how] */
+  async refresh({ judged = false } = {}) {
+    if (shownView() !== "look" || (this.revision === server.revision() && !judged)) return;
     const same = this.renewed();
     await this.open(same ?? KINDS[0].wanted, { keep: Boolean(same) && this.revision >= 0, show: false });
   }

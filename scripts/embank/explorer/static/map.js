@@ -27,9 +27,10 @@ export class MapView {
     onView("map", () => void this.refresh());
   }
 
-  async refresh() {
+  /** @param {{judged?: boolean}} [how] judged: predictions may be others than before, of the same revision */
+  async refresh({ judged = false } = {}) {
     const state = this.state();
-    if (shownView() !== "map" || !state || this.revision === state.revision) return;
+    if (shownView() !== "map" || !state || (this.revision === state.revision && !judged)) return;
     const revision = this.revision = state.revision;
     try {
       if (!this.known) {

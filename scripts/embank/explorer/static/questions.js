@@ -1,6 +1,5 @@
 // What the page asks in dialogs: merge into which class, split by what, start from where, save under which name.
 // @ts-check
-import * as server from "./api.js";
 import { ask, showLarge } from "./dialog.js";
 import { counted, h } from "./dom.js";
 
@@ -16,12 +15,12 @@ function select(name, values, label) {
   return h("select", { name, "aria-label": label }, ...values.map(value => h("option", { value }, value)));
 }
 
-/** @param {ClassState} from @param {ClassState[]} classes @param {(code: number) => unknown} merge */
+/** @param {ClassState} from @param {ClassState[]} classes @param {(onto: string) => Promise<unknown>} merge */
 export function askMerge(from, classes, merge) {
   ask({
     title: `Merge ${from.name} into …`, go: "Merge",
-    body: [h("label.field", {}, "Class", h("select", { name: "code" }, ...classes.filter(each => each.code !== from.code).map(each => h("option", { value: each.code }, `${each.name} (${each.count.toLocaleString("en")})`))))],
-    answer: values => merge(Number(values.code)),
+    body: [h("label.field", {}, "Class", h("select", { name: "onto" }, ...classes.filter(each => each.code !== from.code).map(each => h("option", { value: each.name }, `${each.name} (${each.count.toLocaleString("en")})`))))],
+    answer: values => merge(values.onto),
   });
 }
 
@@ -30,7 +29,7 @@ export function askSplit(from, columns, split) {
   ask({
     title: `Split ${from.name}`, go: "Split",
     body: [h("fieldset", {}, h("legend", {}, `The class (${counted(from.count, "image")}) becomes several, by`), ...choices("by", [
-      { value: "clusters", title: "likeness: clusters of its vectors", more: h("label.field", {}, "How many", h("input", { name: "clusters", type: "number", min: 2, max: 20, value: 2 })) },
+      { value: "clusters", title: "likeness: clusters of its vectors", more: h("label.field", {}, "How many", h("input", { name: "clusters", type: "number", min: 2, max: 12, value: 2 })) },
       ...(columns.length ? [{ value: "column", title: "a column of a table", more: select("column", columns, "Column") }] : []),
       { value: "where", title: "an expression: those it holds for, and the others", more: h("input", { name: "where", placeholder: "width >= 400", "aria-label": "Expression", spellcheck: "false" }) },
     ]))],
@@ -38,20 +37,20 @@ export function askSplit(from, columns, split) {
   });
 }
 
-/** @param {import("./api.js").State} state @param {(act: () => Promise<import("./api.js").State>) => Promise<unknown>} edit */
-export function askStart(state, edit) {
+/** @param {import("./api.js").State} state @param {(from: string) => Promise<unknown>} start */
+export function askStart(state, start) {
   ask({
     title: "Start from another scheme", go: "Start",
     body: [
       h("p.quiet", {}, "The board is laid out anew. What you did so far can be undone."),
-      h("fieldset", {}, h("legend", {}, "Schemes"), ...choices("start", state.starts.map(start => ({ value: start.id, title: start.title, more: start.more ? h("span.quiet.small", {}, start.more) : undefined })))),
+      h("fieldset", {}, h("legend", {}, "Schemes"), ...choices("start", state.starts.map(each => ({ value: each.id, title: each.title, more: each.more ? h("span.quiet.small", {}, each.more) : undefined })))),
     ],
-    answer: values => edit(() => server.start(values.start)),
+    answer: values => start(values.start),
   });
 }
 
-/** @param {import("./api.js").State} state */
-export function askSave(state) {
+/** @param {import("./api.js").State} state @param {(name: string) => Promise<{path: string, command: string}>} save */
+export function askSave(state, save) {
   ask({
     title: "Save the scheme", go: "Save",
     body: [
@@ -59,7 +58,7 @@ export function askSave(state) {
       h("p.quiet", {}, "Written as a YAML file that embank compare and embank train read. Labels that you gave here lie in a label table of the store already."),
     ],
     answer: async values => {
-      const saved = await server.save(values.name.trim());
+      const saved = await save(values.name.trim());
       const copy = h("button", { type: "button", on: { click: async () => { await navigator.clipboard.writeText(saved.command); copy.textContent = "Copied"; } } }, "Copy");
       return h("div.body", {}, h("p", {}, "Saved to"), h("pre", {}, saved.path), h("p", {}, "Compare it with other schemes and heads:"), h("pre", {}, saved.command), h("div", {}, copy));
     },
@@ -72,7 +71,7 @@ const KEYS = [
   [["Space", "M"], "on a class: pick it up; arrows choose another, Enter merges, Esc puts it back"],
   [["F2"], "on a class: rename it"],
   [["Space"], "on an image: select it; Shift and arrows select many, Ctrl+A all, Esc none"],
-  [["1", "–", "9"], "give the selected images that class"],
+  [["1", "–", "9"], "give the selected images that class, which keeps its number"],
   [["Enter"], "on an image: show it larger"],
   [["S"], "images like the one selected"],
   [["Ctrl+Z"], "undo; Ctrl+Shift+Z does it again"],

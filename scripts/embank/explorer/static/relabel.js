@@ -2,6 +2,7 @@
 // @ts-check
 import { ask } from "./dialog.js";
 import { counted, h, one, typing } from "./dom.js";
+import { byKey, classOf, keyOf } from "./keys.js";
 import { openMenu } from "./menu.js";
 import { shownView } from "./tabs.js";
 import { toast } from "./toast.js";
@@ -9,13 +10,12 @@ import * as server from "./api.js";
 
 /** @typedef {import("./api.js").State} State */
 
-export const KEYS = 9;
-
 export class Relabel {
-  /** @param {{selection: import("./selection.js").Selection, edit: (act: () => Promise<State>) => Promise<State | undefined>, like: (id: number) => void, showFlips: () => void}} page */
-  constructor({ selection, edit, like, showFlips }) {
+  /** @param {{selection: import("./selection.js").Selection, edit: (act: () => Promise<State>) => Promise<State | undefined>, attempt: (act: () => Promise<State>) => Promise<State>, like: (id: number) => void, showFlips: () => void}} page */
+  constructor({ selection, edit, attempt, like, showFlips }) {
     this.selection = selection;
     this.edit = edit;
+    this.attempt = attempt;
     this.like = like;
     this.showFlips = showFlips;
     /** @type {string[]} */
@@ -34,8 +34,8 @@ export class Relabel {
 
   /** @param {State} state */
   update(state) {
-    this.names = state.classes.map(each => each.name);
-    this.legend.replaceChildren(...state.classes.slice(0, KEYS).map(({ code, name }) => h("button", { type: "button", title: `Key ${code + 1}: ${name}`, on: { click: () => void this.give(name) } }, h("kbd", {}, code + 1), h("span", {}, name))));
+    this.names = byKey(state.classes.map(each => each.name));
+    this.legend.replaceChildren(...this.names.filter(keyOf).map(name => h("button", { type: "button", title: `Key ${keyOf(name)}: ${name}`, on: { click: () => void this.give(name) } }, h("kbd", {}, keyOf(name)), h("span", {}, name))));
     this.draw();
   }
 
@@ -49,7 +49,7 @@ export class Relabel {
 
   menu() {
     openMenu(this.more, [
-      ...this.names.map((name, i) => ({ name, key: i < KEYS ? String(i + 1) : undefined, act: () => void this.give(name) })),
+      ...this.names.map(name => ({ name, key: keyOf(name)?.toString(), act: () => void this.give(name) })),
       { name: "New class …", act: () => this.ask() },
       { name: "No label", act: () => void this.give(null) },
     ], "Give the class");
@@ -61,14 +61,14 @@ export class Relabel {
       body: [h("label.field", {}, `Name of the class of ${counted(ids.length, "image")}`, h("input", { name: "name", autofocus: true, maxlength: 200, required: true }))],
       answer: ({ name }) => {
         if (!name.trim()) throw new Error("A class needs a name: type one.");
-        return this.give(name.trim(), ids);
+        return this.give(name.trim(), ids, this.attempt);
       } });
   }
 
-  /** @param {string | null} name @param {number[]} [ids] */
-  async give(name, ids = this.selection.targets()) {
+  /** @param {string | null} name @param {number[]} [ids] @param {(act: () => Promise<State>) => Promise<State | undefined>} [edit] */
+  async give(name, ids = this.selection.targets(), edit = this.edit) {
     if (!ids.length) return;
-    const state = await this.edit(() => server.relabel(ids, name));
+    const state = await edit(() => server.relabel(ids, name));
     if (!state) return;
     this.selection.clear();
     const flips = state.flips ?? 0;
@@ -85,7 +85,7 @@ export class Relabel {
   key(event) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || document.querySelector("dialog[open]") || shownView() === "label") return;
     if (/^[1-9]$/.test(event.key)) {
-      const name = this.names[Number(event.key) - 1], ids = this.selection.targets();
+      const name = classOf(event.key), ids = this.selection.targets();
       if (name !== undefined && ids.length) void this.give(name, ids);
       else if (name !== undefined) toast("Select images first: click them, or stand on one with the arrows.");
     } else if (event.key.toLowerCase() === "s") this.likeIt();

@@ -17,12 +17,22 @@ export function toast(text, { wrong = false, action } = {}) {
   if (!wrong) setTimeout(gone, STAY);
 }
 
+/** @param {unknown} error */
+const sentence = error => error instanceof Error ? error.message : String(error);
+
+/** Tells what went wrong where it was asked for; in a message if that is closed by now. @param {HTMLElement} place a `p.said` @param {unknown} error */
+export function tell(place, error) {
+  if (!place.isConnected) return toast(sentence(error), { wrong: true });
+  place.hidden = false; // before its text comes, so that a screen reader hears that come
+  place.textContent = sentence(error);
+}
+
 /** Runs something for a click or a key; what it throws is shown, not lost. @template T @param {() => Promise<T>} act @returns {Promise<T | undefined>} */
 export async function tried(act) {
   try {
     return await act();
   } catch (error) {
-    toast(error instanceof Error ? error.message : String(error), { wrong: true });
+    toast(sentence(error), { wrong: true });
     return undefined;
   }
 }
