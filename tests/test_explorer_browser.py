@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from classifiers import load_schemes
+from classifiers import fit_ridge_on_store, load_schemes
 from embedder.thumbnails import EDGE, make_thumbnail
 from store import FeatureStore
 from store.thumbnail_cache import ThumbnailCache
@@ -535,12 +536,45 @@ def test_screen_readers_are_told_what_things_are(untouched: Any) -> None:
     assert unnamed == []
 
 
-def test_ten_thousand_images_are_not_all_loaded(browser: Any, tmp_path: Path) -> None:
-    vectors, codes = told_apart(20, MANY // 20, 16)
+def made_store(path: Path, vectors: NDArray[np.float32], codes: NDArray[np.intp]) -> FeatureStore:
+    """A store of so many images that all look the same."""
     keys = [f"kind {code:02}/{number:05}.jpg" for number, code in enumerate(codes)]
-    store = small_bank(tmp_path / "many.embank", keys, [vectors])
+    store = small_bank(path, keys, [vectors])
     small = make_thumbnail(draw(0, (60, 60)), EDGE)
     ThumbnailCache.of(store.path, EDGE).add(dict.fromkeys(store.images()["hash"], small))
+    return store
+
+
+def test_figures_that_take_longer_are_near_at_once_and_final_then(browser: Any, tmp_path: Path) -> None:
+    vectors, codes = told_apart(4, 400, 768)
+    noise = np.random.default_rng(1).normal(scale=40, size=vectors.shape).astype(np.float32)
+    store = made_store(tmp_path / "wide.embank", vectors + noise, codes)
+    kept = codes != 1
+    with explorer(store.path) as address:
+        one = opened(browser, address)
+        page = one.page
+        page.get_by_role("button", name="More for kind 01").click()
+        page.get_by_role("menuitem", name="Drop").click()
+        page.locator("#headline .settling").wait_for()
+        assert accuracy(page).startswith("≈ ")
+        near = float(accuracy(page).split()[1])
+        page.locator("#headline .settling").wait_for(state="detached")
+        classes_become(page, ["kind 00", "kind 02", "kind 03"])
+        images = store.images()
+        images = images[images["folder"] != "kind 01"].reset_index(drop=True)
+        (space,) = store.spaces
+        (found,) = fit_ridge_on_store(
+            store, space, images, [images["folder"].str[-2:].astype(int).to_numpy()]
+        )
+        assert len(images) == kept.sum()
+        assert accuracy(page) == f"{100 * found.accuracy:.1f} %"
+        assert near == pytest.approx(100 * found.accuracy, abs=2)
+        assert one.problems == []
+        page.close()
+
+
+def test_ten_thousand_images_are_not_all_loaded(browser: Any, tmp_path: Path) -> None:
+    store = made_store(tmp_path / "many.embank", *told_apart(20, MANY // 20, 16))
     with explorer(store.path) as address:
         one = opened(browser, address)
         one.page.locator(".column .card[data-id] img").first.wait_for()
