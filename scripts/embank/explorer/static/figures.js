@@ -98,15 +98,16 @@ function headline(state) {
   place.replaceChildren(
     h("div.big", {}, h("b", {}, `${settling ? "≈ " : ""}${percent(accuracy)}`), h("span.quiet", {}, `right of ${counted(figures.n, "image")}`)),
     bar(accuracy, low, high, previous?.accuracy ?? null, figures.majority),
-    h("p.quiet.small", {}, `95 % interval ${percent(low)} to ${percent(high)}`, milliseconds !== null && ` · ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`, settling && h("span.settling", { title: "Found by the factorization of the images before this edit, at the strength that was best then. Final figures follow in seconds." }, " · final figures follow")),
-    change(previous));
+    h("p.quiet.small", {}, `95 % interval ${percent(low)} to ${percent(high)}`, milliseconds !== null && ` · ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`),
+    change(previous, settling));
 }
 
-/** @param {State["previous"]} previous */
-function change(previous) {
+/** @param {State["previous"]} previous @param {boolean} settling */
+function change(previous, settling) {
   if (!previous) return h("p.change.quiet.small", {}, "Edit the scheme, and the difference to this one shows here.", h("span.small", {}));
   const { difference, low, high } = previous, sure = low > 0 || high < 0;
   return h("p.change", {}, h(`span${sure ? difference > 0 ? ".up" : ".down" : ""}`, {}, `${points(difference)} points`),
+    settling && h("span.quiet.small.settling", { title: "Found at the ridge's strength of before. Final figures, at the one that is best now, follow in seconds." }, "final figures follow"),
     h("span.quiet.small", {}, `${sure ? "from before" : "no clear difference"} (95 %: ${points(low)} to ${points(high)})`));
 }
 
