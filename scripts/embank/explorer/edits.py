@@ -9,7 +9,8 @@ import numpy as np
 
 from embank.console import counted
 from embank.explorer.lists import Lists
-from embank.explorer.session import Session, Shown
+from embank.explorer.session import Session
+from embank.explorer.steps import Shown
 
 if TYPE_CHECKING:
     from classifiers.live import LiveScheme

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from embank.explorer.session import Session, Step
+from embank.explorer.session import Session
+from embank.explorer.steps import Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

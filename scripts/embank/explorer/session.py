@@ -8,61 +8,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from threading import RLock, Thread, current_thread, get_native_id
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embank.explorer.kept_labels import Change, KeptLabels
 from embank.explorer.starts import EMPTY, Start, Starts
+from embank.explorer.steps import Shown, Step, compared, only_renamed
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from classifiers.live import LiveFit, LiveResult, LiveScheme
+    from classifiers.live import LiveFit, LiveScheme
     from embank.explorer.collection import Collection
     from embank.explorer.saved_schemes import SavedSchemes
 
 _STEPS = 200  # that can be undone
-_PATIENT = 10  # niceness of the thread that settles figures
+_PATIENT = 10  # niceness of the thread that settles figures: the next edit should not wait
 _RESULTS = 12  # steps whose results are kept; others are found again when they are undone
-
-
-@dataclass(frozen=True)
-class Step:
-    """A scheme, and what it is worth; `why` says in a sentence why there is no result.
-
-    edit: what led to it, in words. by_name: whether that edit moved images between classes, not classes.
-    """
-
-    start: Start
-    live: LiveScheme
-    edit: str = ""
-    by_name: bool = False
-    result: LiveResult | None = None
-    why: str | None = None
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the page shows: a step, the one that it showed before, and which images are predicted otherwise now.
-
-    by_name: whether images moved between classes from one to the other, not classes. compared: the scheme under the
-    names that it had when it was compared, if only names have changed since.
-    """
-
-    revision: int
-    step: Step
-    before: Step | None = None
-    by_name: bool = False
-    flips: NDArray[np.intp] | None = None
-    difference: dict[str, Any] | None = None
-    compared: LiveScheme | None = None
-    milliseconds: float | None = None
-
-    @property
-    def settled(self) -> bool:
-        """Whether the figures are final, or there are none."""
-        return self.step.result is None or self.step.result.settled
 
 
 @dataclass
@@ -220,10 +181,10 @@ class Session:
             self._steps[at:] = [step]
         self._at = at
         self._forget()
-        if not by_name and _only_renamed(before, step):
+        if not by_name and only_renamed(before, step):
             shown = replace(self.shown, step=step, compared=self.shown.compared or before.live)
         else:
-            shown = _compared(Shown(self.shown.revision, step, before, by_name))
+            shown = compared(Shown(self.shown.revision, step, before, by_name))
         self.shown = replace(
             shown, revision=shown.revision + 1, milliseconds=1000 * (time.perf_counter() - started)
         )
@@ -236,9 +197,7 @@ class Session:
 
     def _settle(self) -> None:
         """Puts final figures in the place of those that are not, of what is shown, until there are none."""
-        with suppress(
-            AttributeError, OSError
-        ):  # where threads have priorities: the next edit should not wait
+        with suppress(AttributeError, OSError):  # of systems whose threads have no priorities
             os.setpriority(os.PRIO_PROCESS, get_native_id(), _PATIENT)
         try:
             while (step := self._unsettled()) is not None:
@@ -261,9 +220,9 @@ class Session:
         """A step in the place of another, wherever it is."""
         self._steps = [new if one is old else one for one in self._steps]
         if self.shown.before is old:
-            self.shown = _compared(replace(self.shown, before=new))
+            self.shown = compared(replace(self.shown, before=new))
         if self.shown.step is old:
-            self.shown = _compared(replace(self.shown, step=new))
+            self.shown = compared(replace(self.shown, step=new))
             self._grow(new)
 
     def _solved(self, step: Step) -> Step:
@@ -312,34 +271,3 @@ class Session:
         for number, step in enumerate(self._steps):
             if abs(number - self._at) > _RESULTS and step.result is not None:
                 self._steps[number] = replace(step, result=None)
-
-
-def _compared(shown: Shown) -> Shown:
-    """With what can be said of the step beside the one before."""
-    from classifiers.live import difference
-
-    step, before = shown.step, shown.before
-    if before is None or before.result is None or step.result is None:
-        return shown
-    named = replace(step, live=shown.compared or step.live)
-    flips = _flips(before, named, shown.by_name) if before.start is step.start else None
-    return replace(shown, flips=flips, difference=difference(before.result, step.result))
-
-
-def _only_renamed(before: Step, after: Step) -> bool:
-    """Whether every class has the images that it had: what was said of the scheme holds under its new names."""
-    old, new = before.live, after.live
-    return (
-        before.start is after.start
-        and len(old.classes) == len(new.classes)
-        and np.array_equal(old.codes, new.codes)
-    )
-
-
-def _flips(before: Step, after: Step, by_name: bool) -> NDArray[np.intp]:
-    """The images whose prediction is no heir of what it was: a merged class is the heir of each of its parts."""
-    from classifiers.live import heirs
-
-    assert before.result is not None and after.result is not None  # noqa: S101 (for the type checker)
-    same = heirs(before.live, after.live, by_name=by_name)
-    return np.flatnonzero(~same[before.result.predicted, after.result.predicted])

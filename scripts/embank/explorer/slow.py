@@ -12,7 +12,8 @@ import numpy as np
 from embank.console import counted
 from embank.explorer.lists import bank_of
 from embank.explorer.security import as_sentence
-from embank.explorer.session import Session, Shown, Step
+from embank.explorer.session import Session
+from embank.explorer.steps import Shown, Step
 
 if TYPE_CHECKING:
     import pandas as pd

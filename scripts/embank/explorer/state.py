@@ -11,7 +11,7 @@ from embank.explorer.session import Session
 
 if TYPE_CHECKING:
     from classifiers.live import LiveResult
-    from embank.explorer.session import Shown, Step
+    from embank.explorer.steps import Shown, Step
 
 MATRIX = 60  # classes of a confusion matrix that is shown whole
 _PAIRS = 20  # that are named of larger ones
