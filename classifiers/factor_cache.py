@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,28 @@ class FactorCache:
             total += path.stat().st_size
             if total > self.largest:
                 path.unlink(missing_ok=True)
+
+
+@dataclass
+class RememberedFactors(FactorCache):
+    """Factorizations in memory alone, the least recently used forgotten first."""
+
+    directory: Path = Path()
+    _remembered: OrderedDict[str, Factorization] = field(default_factory=OrderedDict, repr=False)
+
+    def load(self, name: str, X: VectorRows) -> Factorization | None:
+        """As of a store; the rows themselves are not remembered."""
+        if name not in self._remembered:
+            return None
+        self._remembered.move_to_end(name)
+        return replace(self._remembered[name], X=X)
+
+    def save(self, name: str, factor: Factorization) -> None:
+        """Remembers a factorization."""
+        self._remembered[name] = replace(factor, X=factor.X[:0])
+        self._remembered.move_to_end(name)
+        while sum(one.basis.nbytes for one in self._remembered.values()) > self.largest:
+            self._remembered.popitem(last=False)
 
 
 @dataclass

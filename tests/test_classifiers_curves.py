@@ -104,6 +104,29 @@ def test_schemes_on_the_same_rows_share_their_fits(head: str, monkeypatch: pytes
     assert [curve.sizes[0] for curve in curves] == [6, 6, 6, 6]
 
 
+def test_draws_that_are_spread_over_other_labels_stay_when_classes_merge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    X, codes = blobs()
+    train, test = np.arange(200), np.arange(200, 300)
+    drawn: list[bytes] = []
+
+    def kept(rows: Any, whole: bool) -> None:
+        assert whole == (len(rows) == len(train))
+        drawn.append(rows.tobytes())
+
+    def curve(labels: Any, spread: Any = None) -> list[bytes]:
+        drawn.clear()
+        few_shot_together(X, [Labelled("", labels, train, test)], draws=2, spread=spread, kept=kept)
+        return list(drawn)
+
+    merged = np.minimum(codes, 1)
+    assert curve(codes) == curve(codes, codes)
+    together = curve(merged, codes)
+    assert together[-len(curve(codes)) :] == curve(codes)
+    assert curve(merged) != together
+
+
 def test_several_labels_an_image() -> None:
     X, codes = blobs()
     tags = np.stack([codes == 0, codes != 1], axis=1).astype(np.int8)

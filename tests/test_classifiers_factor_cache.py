@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from classifiers import RidgeHead
 from classifiers import factor_cache as module
-from classifiers.factor_cache import FactorCache
+from classifiers.factor_cache import FactorCache, RememberedFactors
 from classifiers.factorization import factorize
 from classifiers.fitting import fit_together
 from classifiers.gram import Gram
@@ -119,3 +119,19 @@ def test_a_fold_by_subtraction(shift: float) -> None:
     np.testing.assert_allclose(less.inner, anew.inner, atol=1e-9 * np.abs(anew.inner).max())
     values = factorize(X[~fold], gram=less).values
     np.testing.assert_allclose(values, factorize(X[~fold]).values, rtol=1e-9)
+
+
+def test_factorizations_in_memory_alone_are_forgotten_in_the_order_of_their_use(made: list[int]) -> None:
+    cache = RememberedFactors(largest=2 * DIM * DIM * 8)
+    (X, y, first), (_, _, second), (_, _, third) = data(0), data(1), data(2)
+    alone = RidgeHead().fit(X, y)
+    for hashes in (first, second, first):
+        head = fitted(cache, X, y, hashes)
+        np.testing.assert_array_equal(head.coef_, alone.coef_)
+    assert made == [ROWS] * 2
+    fitted(cache, X, y, third)  # there is room for two: the second goes
+    fitted(cache, X, y, first)
+    assert made == [ROWS] * 3
+    fitted(cache, X, y, second)
+    assert made == [ROWS] * 4
+    assert not cache.directory.name

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from classifiers import Scheme, default_schemes, fit_ridge_on_store, load_schemes
+from classifiers.factorization import factorize
 from embank.explorer.kept_labels import TABLE
 from store import FeatureStore, StoreWriter
 from store.labels import HISTORY_COLUMN, LabelTable, make_label_table
@@ -363,6 +364,33 @@ def test_a_map_of_more_images_than_t_sne_takes_has_them_all(
     codes = at.session.shown.step.live.codes
     away = ((xy[:, None] - xy[None]) ** 2).sum(axis=2) + 9 * np.eye(100)
     assert (codes[away.argmin(axis=1)] == codes).mean() > 0.9  # classes far apart stay together
+
+
+def test_the_learning_curve_after_a_merge_needs_no_new_factorization(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = explorer(bank(tmp_path / "pets.embank", each=50))
+    made: list[int] = []
+
+    def counting(X: Any, *rest: Any) -> Any:
+        made.append(len(X))
+        return factorize(X, *rest)
+
+    monkeypatch.setattr("classifiers.factor_cache.factorize", counting)
+    first = at.get("slow")
+    assert len(made) > 5 and len(first["curve"]) > 3
+    made.clear()
+    at.post("merge", classes=[0, 2], name="cat")
+    merged = at.get("slow")
+    assert all(rows < 8 for rows in made)  # two a class of three classes, which there were no curves of
+    assert [step["labels"] for step in merged["curve"]][-3:] == [step["labels"] for step in first["curve"]][
+        -3:
+    ]
+    assert merged["curve"] != first["curve"]
+    at.post("drop", **{"class": 1})
+    made.clear()
+    at.get("slow")
+    assert max(made) > 50
 
 
 def test_slow_figures_are_of_a_revision(at: Explorer) -> None:

@@ -161,6 +161,6 @@ def _on_store(
         sizes=sizes,
         draws=draws,
         seed=seed,
-        kept=lambda rows: cache.rows(space, hashes[rows]),
+        kept=lambda rows, whole: cache.rows(space, hashes[rows]) if whole else None,
         progress=progress,
     )

@@ -23,7 +23,7 @@ from classifiers.suggestions import counted
 from classifiers.targets import Targets, labelled, occurring
 
 Progress = Callable[[int, int, str], None]
-Kept = Callable[[Rows], KeptFactors]
+Kept = Callable[[Rows, bool], KeptFactors | None]
 Rowed = NDArray[np.floating] | StreamedBank
 _TESTED_AT_ONCE = 8192  # of what is read from the store
 
@@ -110,12 +110,14 @@ def few_shot_together(
     sizes: Sequence[int] | None = None,
     draws: int = 5,
     seed: int = 0,
+    spread: Targets | None = None,
     kept: Kept | None = None,
     progress: Progress | None = None,
 ) -> list[FewShot]:
     """The curve of each task on vectors (n, d). Those with the same training rows share their draws, and so all
-    that depends on no labels. kept: says where the factorization of all training rows of a task is kept.
-    `progress(done, total, what)` counts fits. Raises HeadError.
+    that depends on no labels. spread: the labels (n,) that draws have in proportion, those of the tasks if None.
+    `kept(rows, whole)` says where the factorization of rows is kept, None for nowhere; whole: whether they are all
+    training rows of a task. `progress(done, total, what)` counts fits. Raises HeadError.
     """
     if draws < 1:
         raise HeadError(f"a learning curve needs one draw or more; got {draws}.")
@@ -126,7 +128,9 @@ def few_shot_together(
     steps = _Steps(progress, sum(plan.fits(draws) for plan in plans), head_name(head))
     curves: list[FewShot | None] = [None] * len(tasks)
     for members, plan in zip(groups.values(), plans, strict=True):
-        for index, curve in zip(members, plan.run(X, head, draws, seed, space, kept, steps), strict=True):
+        for index, curve in zip(
+            members, plan.run(X, head, draws, seed, space, spread, kept, steps), strict=True
+        ):
             curves[index] = curve
     return [curve for curve in curves if curve is not None]
 
@@ -181,17 +185,19 @@ class _Plan:
         draws: int,
         seed: int,
         space: str,
+        spread: Targets | None,
         kept: Kept | None,
         steps: _Steps,
     ) -> list[FewShot]:
         """The curve of each task."""
         train, generator = self.tasks[0].train, np.random.default_rng(seed)
+        kinds = [task.codes[train] for task in self.tasks] if spread is None else [spread[train]]
         hits = [
             np.zeros((len(own), draws, len(task.test)), bool)
             for own, task in zip(self.sizes, self.tasks, strict=True)
         ]
         for draw in range(draws):
-            order = train[spread_order([task.codes[train] for task in self.tasks], generator)]
+            order = train[spread_order(kinds, generator)]
             for size in self._every:
                 chosen = [i for i, own in enumerate(self.sizes) if size in own]
                 whole = size == len(train)
@@ -201,7 +207,7 @@ class _Plan:
                     continue
                 steps.next()
                 rows = np.sort(order[:size])
-                place = kept(rows) if kept is not None and whole else None
+                place = kept(rows, whole) if kept is not None else None
                 found = _right(X, [self.tasks[i] for i in chosen], rows, head, place)
                 for i, right in zip(chosen, found, strict=True):
                     hits[i][np.searchsorted(self.sizes[i], size), draw] = right

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embank.console import counted
+from embank.explorer.labels_needed import LabelsNeeded
 from embank.explorer.lists import bank_of
 from embank.explorer.security import as_sentence
 from embank.explorer.session import Session
@@ -20,13 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from classifiers.audits.traits import Traits
-    from classifiers.curves import FewShot
     from classifiers.live import LiveResult
-    from classifiers.splits import Split
 
-_CURVE_IMAGES = 4000  # that a learning curve is made of: of more, those whose hashes come first
-_DRAWS = 3
-_STEP = 0.05  # of the goal: the next twentieth above the accuracy
 
 Pictures = Callable[["pd.DataFrame"], "list[bytes | None] | None"]
 
@@ -39,6 +35,7 @@ class SlowFigures:
 
     def __init__(self, session: Session, pictures: Pictures) -> None:
         self._session, self._pictures = session, pictures
+        self._learning = LabelsNeeded(session)
         self._lock, self._map_lock = Lock(), Lock()
         self._kept: tuple[Step | None, dict[str, Any]] = (None, {})
 
@@ -66,7 +63,7 @@ class SlowFigures:
         if result is None:
             return about | {"warnings": notes, "labels_needed": step.why or ""}
         nuisance, warnings = self._shortcuts(result, step.start.name)
-        return about | {"nuisance": nuisance, "warnings": warnings + notes} | self._learning(result)
+        return about | {"nuisance": nuisance, "warnings": warnings + notes} | self._learning.of(step, result)
 
     def _now(self) -> list[str]:
         return [self._session.kept.problem] if self._session.kept.problem else []
@@ -103,42 +100,6 @@ class SlowFigures:
         return found.accuracy, [
             as_sentence(shortcut(found, scheme, "ridge", result.accuracy, result.majority))
         ]
-
-    def _learning(self, result: LiveResult) -> dict[str, Any]:
-        """The learning curve, and how many labels the next goal needs."""
-        from classifiers.errors import ClassifierError
-
-        goal = min(0.99, (np.floor(result.accuracy / _STEP + 1e-9) + 1) * _STEP)
-        try:
-            found = self._curve(result)
-        except ClassifierError as error:
-            return {"labels_needed": f"There is no learning curve: {error}"}
-        if found is None or found.law is None:
-            return {"labels_needed": "There are too few labels for a learning curve yet."}
-        curve = [
-            {
-                "labels": row["n_train"],
-                "accuracy": row["accuracy"],
-                "low": row["lowest"],
-                "high": row["highest"],
-            }
-            for row in found.rows()
-        ]
-        return {"labels_needed": found.law.describe(float(goal)), "goal": float(goal), "curve": curve}
-
-    def _curve(self, result: LiveResult) -> FewShot | None:
-        from classifiers.curves import Labelled, few_shot_together
-        from classifiers.splits import Splitter
-
-        images = self._session.collection.images
-        rows = np.flatnonzero(result.judged)
-        rows = np.sort(rows[np.argsort(images["hash"].to_numpy(str)[rows], kind="stable")[:_CURVE_IMAGES]])
-        codes = result.codes[rows]
-        if len(rows) < 20 or (np.bincount(codes) > 1).sum() < 2:
-            return None
-        split: Split = Splitter(images.iloc[rows].reset_index(drop=True), "random").holdout(codes)
-        task = Labelled("", codes, split.train, split.test)
-        return few_shot_together(self._session.fit.vectors[rows], [task], "ridge", draws=_DRAWS)[0]
 
     @cached_property
     def _map(self) -> dict[str, Any]:
