@@ -24,11 +24,12 @@ from sklearn.linear_model import RidgeClassifierCV
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from classifiers.live import LiveResult
 from classifiers.threads import few_threads
 from tests.explorers import Explorer, explorer
 from tests.small_banks import small_bank
 
-_DROPS = 3  # the final figures of each need a factorization of the images that are left: seconds
+_DROPS = 5  # the final figures of each need a factorization of the images that are left: seconds
 _LABELLED = 1500  # of a store without labels, before one more is measured
 
 
@@ -52,11 +53,12 @@ def main() -> None:
             f"{options.rows:,} x {options.dim}, {options.classes} classes: to open {cold:.1f} s, again {warm:.1f} s"
         )
         with few_threads(small=True):  # as the server runs
-            medians = bench_edits(at, options.classes, options.times)
+            medians, near = bench_edits(at, options.classes, options.times)
             medians |= bench_labelling(at, codes, options.times)
         at.session.kept.close()
         for name, (median, processor) in medians.items():
             print(f"  {name}: {1000 * median:.0f} ms ({1000 * processor:.0f} ms of a processor)")
+        print(f"  {near}")
         if not options.no_sklearn:
             theirs = bench_sklearn(X, codes)
             ratio = theirs / medians["merge"][0]
@@ -82,8 +84,12 @@ def make_bank(path: Path, rows: int, dim: int, classes: int) -> tuple[NDArray[np
     return X, codes
 
 
-def bench_edits(at: Explorer, classes: int, times: int) -> dict[str, tuple[float, float]]:
-    """Median seconds of each edit, each on other classes and images, and of the processor for it."""
+def bench_edits(at: Explorer, classes: int, times: int) -> tuple[dict[str, tuple[float, float]], str]:
+    """Median seconds of each edit, each on other classes and images, and of the processor for it; how near figures
+    that are there at once come to the final ones.
+    """
+    near: list[LiveResult | None] = []
+    final: list[LiveResult | None] = []
     clocks = Clocks(at)
     clock, record = clocks.edit, clocks.record
     rng = np.random.default_rng(0)
@@ -105,13 +111,30 @@ def bench_edits(at: Explorer, classes: int, times: int) -> dict[str, tuple[float
         at.post("undo")
         record("state", lambda: at.get("state"))
         record("first page of mistakes", lambda: at.get("images", kind="mistakes", limit=100))
+        at.post("merge", classes=[one, other], name=f"both {number}")
+        record("learning curve and warnings", lambda: at.get("slow"))
+        at.post("undo")
         if number < _DROPS:
             clock("drop", "drop", **{"class": one})
-            clock("drop another while figures settle", "drop", wait=False, **{"class": one})
-            record("figures final after", at.session.wait, wait=False)
+            near.append(at.session.shown.step.result)
+            record("final figures after", at.session.wait, wait=False)
+            final.append(at.session.shown.step.result)
             at.post("undo")
-            at.post("undo")
-    return clocks.medians()
+    at.session.wait()
+    at.post("drop", **{"class": 0})
+    clock("drop another before they are there", "drop", wait=False, **{"class": 0})
+    at.session.wait()
+    at.post("undo")
+    at.post("undo")
+    return clocks.medians(), nearness(near, final)
+
+
+def nearness(near: list[LiveResult | None], final: list[LiveResult | None]) -> str:
+    """How far the first figures of drops were from the final ones."""
+    both = [(a, b) for a, b in zip(near, final, strict=True) if a is not None and b is not None]
+    points = max(100 * abs(a.accuracy - b.accuracy) for a, b in both)
+    others = max(int((a.predicted != b.predicted)[b.judged].sum()) for a, b in both)
+    return f"the first figures of a drop were at most {points:.2f} points from the final ones; {others} of {both[0][1].n:,} images named otherwise"
 
 
 def bench_labelling(at: Explorer, codes: NDArray[np.intp], times: int) -> dict[str, tuple[float, float]]:
