@@ -22,8 +22,12 @@ export class MapView {
     this.by = h("select", { "aria-label": "Colour by", on: { change: () => { this.revision = -1; void this.refresh(); } } },
       h("option", { value: "label" }, "labels"), h("option", { value: "predicted" }, "predictions"));
     this.chips = h("div.chips", { role: "group", "aria-label": "Classes on the map: press to hide or show" });
+    this.add = h("button.by-finger", { type: "button", "aria-pressed": "false", on: { click: () => {
+      this.map.adding = !this.map.adding;
+      this.add.setAttribute("aria-pressed", String(this.map.adding));
+    } } }, "Loops add");
     this.note = h("span.quiet.small.grow", {}, "Drag a loop round images to select them; Shift adds. Then press the number of their class.");
-    one("#map").append(h("div.strip", {}, h("label.inline", {}, h("span.quiet", {}, "Coloured by "), this.by), this.note), h("div.beside", {}, this.map.root, this.chips));
+    one("#map").append(h("div.strip", {}, h("label.inline", {}, h("span.quiet", {}, "Coloured by "), this.by), this.add, this.note), h("div.beside", {}, this.map.root, this.chips));
     onView("map", () => void this.refresh());
   }
 
