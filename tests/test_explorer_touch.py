@@ -91,7 +91,8 @@ def test_fingers_relabel_and_scroll(page: Any) -> None:
     x, y = middle(page.locator(".column[data-code='0'] .grid"))
     if board.evaluate("each => each.scrollWidth > each.clientWidth + 100"):
         finger(page, (x + 80, y), (x - 80, y))
-        page.wait_for_function("document.querySelector('.columns').scrollLeft > 40")
+        first = page.locator(".column[data-code='0']")
+        sync_api.expect(first).not_to_be_in_viewport(ratio=0.9)
     page.get_by_role("tab", name="Images").tap()
     page.get_by_role("button", name="All images").tap()
     sync_api.expect(page.locator("#look .strip.under")).to_contain_text(f"{4 * EACH} images")
@@ -123,15 +124,16 @@ def test_a_finger_draws_loops_on_the_map(page: Any) -> None:
     left, top = box["x"] + 2, box["y"] + 2
     right, bottom, across = left + box["width"] - 4, top + box["height"] - 4, left + box["width"] / 2
 
-    def loop(left: float, right: float) -> int:
+    def loop(left: float, right: float) -> None:
         finger(page, (left, top), (right, top), (right, bottom), (left, bottom), (left, top))
-        page.wait_for_timeout(100)
-        text = page.locator("#relabel > b").inner_text()
-        return 0 if text == "Nothing selected" else int(text.split()[0])
 
-    half = loop(left, across)
+    selected = page.locator("#relabel > b")
+    loop(left, across)
+    sync_api.expect(selected).to_have_text(re.compile(r"^\d+ images selected$"))
+    assert 0 < int(selected.inner_text().split()[0]) < 4 * EACH
     page.get_by_role("button", name="Loops add").tap()
-    assert loop(across, right) == 4 * EACH > half > 0
+    loop(across, right)
+    sync_api.expect(selected).to_have_text(f"{4 * EACH} images selected")
     assert page.evaluate("[scrollX, scrollY]") == [0, 0]
     page.get_by_role("button", name="Clear").tap()
     x, y = page.evaluate("fetch('api/map').then(answer => answer.json()).then(map => [map.x[0], map.y[0]])")
