@@ -443,6 +443,20 @@ def test_a_loop_on_the_map_selects(untouched: Any) -> None:
     assert page.locator(".tip").is_visible()
 
 
+def test_a_class_that_the_map_hides_stays_hidden_when_others_merge(page: Any) -> None:
+    page.get_by_role("tab", name="Map").click()
+    chips = page.get_by_role("group", name="Classes on the map")
+    chips.get_by_role("button", name="cat").click()
+    page.get_by_role("tab", name="Classes").click()
+    page.get_by_role("button", name="Move ant onto another class").focus()
+    for key in ("m", "Enter"):
+        page.keyboard.press(key)
+    classes_become(page, ["bee", "cat", "dog"])
+    page.get_by_role("tab", name="Map").click()
+    sync_api.expect(chips.get_by_role("button")).to_have_text(["bee", "cat", "dog", "no class"])
+    assert chips.locator("[aria-pressed=false]").all_inner_texts() == ["cat"]
+
+
 def test_filters_find_and_say_what_is_wrong(untouched: Any) -> None:
     page = untouched
     page.get_by_role("tab", name="Images").click()
