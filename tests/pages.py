@@ -35,9 +35,9 @@ def chromium() -> Iterator[Any]:
         found.close()
 
 
-def opened(browser: Any, address: str, width: int, height: int, scheme: str) -> Opened:
-    """A page of this size in the `light` or `dark` scheme, once it has loaded."""
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+def opened(browser: Any, address: str, width: int, height: int, scheme: str, **options: Any) -> Opened:
+    """A page of this size in the `light` or `dark` scheme, once it has loaded; `options` are those of `new_page`."""
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
     one = Opened(page, [], [])
     page.on("console", lambda message: one.problems.append(message.text))
     page.on("pageerror", lambda error: one.problems.append(str(error)))

@@ -29,8 +29,8 @@ MANY = 10_000
 PATIENCE = 300  # tenths of a second
 
 
-def opened(browser: Any, address: str, width: int = 1280, scheme: str = "light") -> Opened:
-    one = pages.opened(browser, address, width, 860, scheme)
+def opened(browser: Any, address: str, width: int = 1280, scheme: str = "light", **options: Any) -> Opened:
+    one = pages.opened(browser, address, width, 860, scheme, **options)
     one.page.wait_for_selector("html[data-ready]", state="attached")
     return one
 
@@ -441,6 +441,20 @@ def test_a_loop_on_the_map_selects(untouched: Any) -> None:
     page.keyboard.press("Space")
     sync_api.expect(page.locator("#relabel")).to_contain_text("1 image selected")
     assert page.locator(".tip").is_visible()
+
+
+def test_a_class_that_the_map_hides_stays_hidden_when_others_merge(page: Any) -> None:
+    page.get_by_role("tab", name="Map").click()
+    chips = page.get_by_role("group", name="Classes on the map")
+    chips.get_by_role("button", name="cat").click()
+    page.get_by_role("tab", name="Classes").click()
+    page.get_by_role("button", name="Move ant onto another class").focus()
+    for key in ("m", "Enter"):
+        page.keyboard.press(key)
+    classes_become(page, ["bee", "cat", "dog"])
+    page.get_by_role("tab", name="Map").click()
+    sync_api.expect(chips.get_by_role("button")).to_have_text(["bee", "cat", "dog", "no class"])
+    assert chips.locator("[aria-pressed=false]").all_inner_texts() == ["cat"]
 
 
 def test_filters_find_and_say_what_is_wrong(untouched: Any) -> None:

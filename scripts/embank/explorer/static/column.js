@@ -84,7 +84,7 @@ export class Column {
     });
     field.addEventListener("blur", () => void end(field.value.trim() !== refused)); // who leaves it at that gives up
     this.title.replaceWith(field);
-    this.top.append(said);
+    this.more.after(said);
     field.select();
     field.focus();
   }

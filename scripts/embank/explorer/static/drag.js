@@ -32,6 +32,7 @@ export function dragging(board, { carried, say, drop }) {
     };
     /** @param {PointerEvent} move */
     const moved = move => {
+      if (move.pointerId !== event.pointerId) return; // another finger
       if (!ghost) {
         if (Math.hypot(move.clientX - from[0], move.clientY - from[1]) < START) return;
         begin();
@@ -65,8 +66,8 @@ export function dragging(board, { carried, say, drop }) {
       if (done && target) drop(load, Number(target.dataset.code));
     };
     const stop = (/** @type {Event} */ click) => { click.stopPropagation(); click.preventDefault(); };
-    const up = () => end(true);
-    const lost = () => end(false);
+    const up = (/** @type {PointerEvent} */ lifted) => { if (lifted.pointerId === event.pointerId) end(true); };
+    const lost = (/** @type {PointerEvent} */ lifted) => { if (lifted.pointerId === event.pointerId) end(false); };
     const key = (/** @type {KeyboardEvent} */ pressed) => {
       if (pressed.key !== "Escape") return;
       pressed.stopPropagation();

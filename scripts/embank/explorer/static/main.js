@@ -13,7 +13,7 @@ import { Relabel } from "./relabel.js";
 import { Selection } from "./selection.js";
 import { showView, startTabs } from "./tabs.js";
 import { watchTheme } from "./theme.js";
-import { tried } from "./toast.js";
+import { forgetDone, tried } from "./toast.js";
 
 /** @typedef {import("./api.js").State} State */
 
@@ -59,7 +59,10 @@ function inTurn(act) {
 }
 
 /** An edit: what the server answers is shown everywhere; what it refuses is thrown, for those who tell it where it was asked. @param {() => Promise<State>} act */
-function attempt(act) { return inTurn(async () => show(await act())); }
+function attempt(act) {
+  forgetDone();
+  return inTurn(async () => show(await act()));
+}
 
 /** An edit of which a message says what was refused. @param {() => Promise<State>} act */
 function edit(act) { return tried(() => attempt(act)); }

@@ -29,6 +29,7 @@ export class MapCanvas {
     this.loop = [];
     this.current = -1; // the point that the keyboard stands on, or that is beneath the pointer
     this.waiting = false;
+    this.adding = false; // whether a loop adds to what is selected, as it does with Shift
     this.canvas = h("canvas", {});
     this.root = h("div.map", { role: "application", tabindex: 0, "aria-roledescription": "map of the images",
       "aria-label": "Map of the images. Arrows go to the next image that way, Space selects it. To select many by keyboard, filter by an expression under Images and select all.",
@@ -37,7 +38,7 @@ export class MapCanvas {
         pointermove: (/** @type {PointerEvent} */ event) => this.move(event),
         pointerup: (/** @type {PointerEvent} */ event) => this.up(event),
         pointercancel: () => { this.loop = []; this.draw(); },
-        pointerleave: () => { if (!this.loop.length) hover(null, 0, 0); },
+        pointerleave: (/** @type {PointerEvent} */ event) => { if (!this.loop.length && event.pointerType !== "touch") hover(null, 0, 0); },
         keydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
         blur: () => hover(null, 0, 0),
       } }, this.canvas);
@@ -135,13 +136,14 @@ export class MapCanvas {
 
   /** @param {PointerEvent} event */
   down(event) {
-    if (event.button) return;
+    if (event.button || !event.isPrimary) return;
     this.loop = [this.at(event)];
     this.root.setPointerCapture(event.pointerId);
   }
 
   /** @param {PointerEvent} event */
   move(event) {
+    if (!event.isPrimary) return;
     const [x, y] = this.at(event);
     if (!this.loop.length) return this.point(this.nearest(x, y));
     this.loop.push([x, y]);
@@ -150,12 +152,13 @@ export class MapCanvas {
 
   /** @param {PointerEvent} event */
   up(event) {
-    const loop = this.loop, add = event.shiftKey ? this.selection.ids : [];
-    if (!loop.length) return;
+    const loop = this.loop, add = event.shiftKey || this.adding ? this.selection.ids : [];
+    if (!loop.length || !event.isPrimary) return;
     this.loop = [];
     if (!loop.some(([x, y]) => Math.hypot(x - loop[0][0], y - loop[0][1]) > SLIP)) {
       const hit = this.nearest(...this.at(event));
       if (hit >= 0) this.selection.toggle(this.places.ids[hit]);
+      if (event.pointerType === "touch") this.point(hit); // a finger does not hover
     } else {
       const inside = this.places.ids.filter((_, i) => this.seen(i) && within(loop, ...this.place(i)));
       this.selection.set([...add, ...inside]);

@@ -15,6 +15,8 @@ export class MapView {
     this.revision = -1;
     /** @type {number | null} */
     this.hovered = null;
+    /** @type {Set<string>} */
+    this.shut = new Set(); // by name, "" for no class: codes are others after an edit
     this.tip = h("div.tip", { hidden: true });
     this.map = new MapCanvas({ selection, hover: (id, x, y) => this.hover(id, x, y), lassoed: n => say(`${counted(n, "image")} selected.`) });
     this.wait = h("p.busy", { role: "status", hidden: true }, "Placing the images: it takes some seconds the first time …");
@@ -22,8 +24,12 @@ export class MapView {
     this.by = h("select", { "aria-label": "Colour by", on: { change: () => { this.revision = -1; void this.refresh(); } } },
       h("option", { value: "label" }, "labels"), h("option", { value: "predicted" }, "predictions"));
     this.chips = h("div.chips", { role: "group", "aria-label": "Classes on the map: press to hide or show" });
+    this.add = h("button.by-finger", { type: "button", "aria-pressed": "false", on: { click: () => {
+      this.map.adding = !this.map.adding;
+      this.add.setAttribute("aria-pressed", String(this.map.adding));
+    } } }, "Loops add");
     this.note = h("span.quiet.small.grow", {}, "Drag a loop round images to select them; Shift adds. Then press the number of their class.");
-    one("#map").append(h("div.strip", {}, h("label.inline", {}, h("span.quiet", {}, "Coloured by "), this.by), this.note), h("div.beside", {}, this.map.root, this.chips));
+    one("#map").append(h("div.strip", {}, h("label.inline", {}, h("span.quiet", {}, "Coloured by "), this.by), this.add, this.note), h("div.beside", {}, this.map.root, this.chips));
     onView("map", () => void this.refresh());
   }
 
@@ -55,14 +61,17 @@ export class MapView {
 
   /** @param {import("./api.js").State} state */
   legend(state) {
-    const classes = [...state.classes.map(({ code, name }) => ({ code, name })), { code: NO_CLASS, name: "no class" }];
+    const classes = [...state.classes, { code: NO_CLASS, name: "" }];
+    const shut = () => { this.map.shut = new Set(classes.filter(each => this.shut.has(each.name)).map(each => each.code)); };
+    shut();
     this.chips.replaceChildren(...classes.map(({ code, name }) => {
-      const chip = h("button", { type: "button", "aria-pressed": String(!this.map.shut.has(code)), class: this.map.shut.has(code) ? "off" : "", on: { click: () => {
-        if (!this.map.shut.delete(code)) this.map.shut.add(code);
-        chip.setAttribute("aria-pressed", String(!this.map.shut.has(code)));
-        chip.classList.toggle("off", this.map.shut.has(code));
+      const chip = h("button", { type: "button", "aria-pressed": String(!this.shut.has(name)), class: this.shut.has(name) ? "off" : "", on: { click: () => {
+        if (!this.shut.delete(name)) this.shut.add(name);
+        chip.setAttribute("aria-pressed", String(!this.shut.has(name)));
+        chip.classList.toggle("off", this.shut.has(name));
+        shut();
         this.map.draw();
-      } } }, mark(code === NO_CLASS ? NO_CLASS : hueOf(name)), h("span", {}, name));
+      } } }, mark(code === NO_CLASS ? NO_CLASS : hueOf(name)), h("span", {}, name || "no class"));
       return chip;
     }));
   }

@@ -80,5 +80,6 @@ const KEYS = [
 
 export function showHelp() {
   showLarge("Keys", h("dl.keys", {}, ...KEYS.flatMap(([keys, text]) => [h("dt", {}, ...keys.map(key => key === "–" ? "–" : h("kbd", {}, key))), h("dd", {}, text)])),
-    h("p.quiet", {}, "By mouse: drag a class onto another to merge them, images onto a class to relabel them, a loop on the map to select many. Drop or paste a picture to find those like it. Nothing you do changes a photo or a vector."));
+    h("p.quiet", {}, "By mouse: drag a class onto another to merge them, images onto a class to relabel them, a loop on the map to select many. Drop or paste a picture to find those like it. Nothing you do changes a photo or a vector."),
+    h("p.quiet", {}, "By finger: tap images to select them, then their class below; tap twice to see one larger. Drag a class by ⠿ onto another; the rest is in its menu, ⋯. Draw a loop on the map."));
 }

@@ -7,7 +7,8 @@ const STAY = 6000; // milliseconds; errors stay until they are closed
 /** @param {string} text @param {{wrong?: boolean, action?: {name: string, act: () => void}}} [how] */
 export function toast(text, { wrong = false, action } = {}) {
   const place = one("#toasts");
-  for (const old of place.querySelectorAll(`.toast:not(.wrong), .toast[data-text="${CSS.escape(text)}"]`)) old.remove();
+  forgetDone();
+  for (const same of place.querySelectorAll(`.toast[data-text="${CSS.escape(text)}"]`)) same.remove();
   const gone = () => box.remove();
   const box = h(`div.toast${wrong ? ".wrong" : ""}`, { role: wrong ? "alert" : "status", "data-text": text },
     h("span", {}, text),
@@ -15,6 +16,11 @@ export function toast(text, { wrong = false, action } = {}) {
     h("button.plain.icon", { type: "button", "aria-label": "Close this message", on: { click: gone } }, "×"));
   place.append(box);
   if (!wrong) setTimeout(gone, STAY);
+}
+
+/** Takes away what was said of an edit, and its way back, before the next. */
+export function forgetDone() {
+  for (const done of one("#toasts").querySelectorAll(".toast:not(.wrong)")) done.remove();
 }
 
 /** @param {unknown} error */
