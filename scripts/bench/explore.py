@@ -134,7 +134,10 @@ def nearness(near: list[LiveResult | None], final: list[LiveResult | None]) -> s
     both = [(a, b) for a, b in zip(near, final, strict=True) if a is not None and b is not None]
     points = max(100 * abs(a.accuracy - b.accuracy) for a, b in both)
     others = max(int((a.predicted != b.predicted)[b.judged].sum()) for a, b in both)
-    return f"the first figures of a drop were at most {points:.2f} points from the final ones; {others} of {both[0][1].n:,} images named otherwise"
+    return (
+        f"the first figures of a drop were at most {points:.2f} points from the final ones; "
+        f"{others} of {both[0][1].n:,} images named otherwise"
+    )
 
 
 def bench_labelling(at: Explorer, codes: NDArray[np.intp], times: int) -> dict[str, tuple[float, float]]:
