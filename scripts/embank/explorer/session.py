@@ -17,6 +17,8 @@ from embank.explorer.starts import EMPTY, Start, Starts
 from embank.explorer.steps import Shown, Step, compared, only_renamed
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from classifiers.live import LiveFit, LiveScheme
     from embank.explorer.collection import Collection
     from embank.explorer.saved_schemes import SavedSchemes
@@ -149,16 +151,16 @@ class Session:
 
     def columns(self) -> list[str]:
         """What a class can be split by."""
-        images = self.collection.images
-        named = [
-            name
-            for name in images.columns
-            if name in ("folder", "split", "source") or name.startswith("labels.")
-        ]
-        several = [name for name in named if images[name].nunique() > 1]
         from store.labels import HISTORY_COLUMN
 
-        return [name for name in several if name != f"labels.{HISTORY_COLUMN}"]
+        images = self.collection.images
+        return [
+            name
+            for name in images.columns
+            if (name in ("folder", "split", "source") or name.startswith("labels."))
+            and name != f"labels.{HISTORY_COLUMN}"
+            and _several(images[name].dropna())
+        ]
 
     def _go(self, by: int, what: str | None, verb: str) -> Shown:
         from classifiers.errors import SchemeError
@@ -271,3 +273,8 @@ class Session:
         for number, step in enumerate(self._steps):
             if abs(number - self._at) > _RESULTS and step.result is not None:
                 self._steps[number] = replace(step, result=None)
+
+
+def _several(values: pd.Series) -> bool:
+    """Whether there are two different ones."""
+    return len(values) > 0 and bool((values != values.iloc[0]).any())
