@@ -139,9 +139,14 @@ class Factorization:
             few = len(self.X) <= _SMALL
             return np.asarray((self.basis * self._deviations).astype(np.float64 if few else self.X.dtype))
         turned = np.empty((len(self.X), len(self.values)), self.X.dtype)
-        mean = self.mean.astype(self.X.dtype)
-        for some in self._slices():
-            np.matmul(self.X[some] - mean, self.narrow(), out=turned[some])
+        mean, basis = self.mean.astype(self.X.dtype), self.narrow()
+
+        def fill(starts: range) -> None:
+            for rows in row_blocks(starts, len(self.X)):
+                np.matmul(self.X[rows] - mean, basis, out=turned[rows])
+
+        with few_threads(True):
+            for_shares(fill, len(self.X), _BLOCK)
         return turned
 
     def unrotated(self, W: Float) -> tuple[Float, Float]:

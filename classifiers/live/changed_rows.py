@@ -7,7 +7,7 @@ the inverse of a matrix as small as the changed rows are few; leverages change i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from classifiers.factorization import Factorization, Float, row_blocks
 from classifiers.leave_one_out import Design
 from classifiers.live.columns import ColumnCache
 from classifiers.signs import SignColumns, Signs
-from classifiers.skinny import shared_products
+from classifiers.skinny import products, shared_products
 from classifiers.threads import few_threads, for_shares
 
 _DIRECTIONS = 32
@@ -58,7 +58,7 @@ def changed_rows(
     """
     factor = cache.factor
     coefficients, intercepts = cache.ridges(columns, strength)
-    kernel = _Kernel(factor, strength, np.concatenate([came, factor.X[gone]]))
+    kernel = _Kernel.of(cache, strength, gone, came)
     small = _Small.of(kernel.own, len(came))
     gaps = factor.gaps(np.array([strength]), slice(None))[:, 0] * (strength if factor.wide else 1.0)
     scores = cache.left_out(columns, strength)
@@ -66,24 +66,19 @@ def changed_rows(
     lost = gaps[gone, None] * (signs.block(gone) - scores[gone])
     moved = small.solve(np.concatenate([targets - came @ coefficients - intercepts, lost]))
     along, kinds = small.directions()
-    both = np.concatenate([moved, along], axis=1)
-    common = both.sum(axis=0) / len(factor.X)
-    with few_threads(True):
-        design = Design.of(factor, kernel.solutions(both))
+    common = kernel.products(np.concatenate([moved, along], axis=1))
     kept = np.empty_like(scores)
 
     def fill(starts: range) -> None:
         for rows in row_blocks(starts, len(kept)):
-            change, turned = np.split(design.fitted(rows) + common, [moved.shape[1]], axis=1)
+            change, turned = np.split(common(rows), [moved.shape[1]], axis=1)
             bent = np.maximum(gaps[rows] + turned**2 @ kinds, _SMALLEST_SHARE * gaps[rows])
             own = signs.block(rows)
             kept[rows] = own - (gaps[rows, None] * (own - scores[rows]) - change) / bent[:, None]
 
     with few_threads(True):
         for_shares(fill, len(kept), _BLOCK)
-    turn = (
-        kernel.coefficients(moved) if factor.wide else design.weights[:, : moved.shape[1]].astype(np.float64)
-    )
+    turn = kernel.coefficients(moved)
     return Ridges(
         strength,
         kept,
@@ -95,52 +90,70 @@ def changed_rows(
 
 @dataclass(frozen=True)
 class _Kernel:
-    """What changed rows (u, d) have in common with others."""
+    """What changed rows (u, d), centred, have in common with others.
+
+    turned: these rows in the eigenbasis, (u, r), divided by the `roots` of eigenvalue and strength; of all rows, if
+    they are known, not divided.
+    """
 
     factor: Factorization
     strength: float
-    changed: NDArray[np.float32]
+    rows: NDArray[Any]
+    turned: NDArray[Any]
+    roots: Float
+    all_turned: NDArray[Any] | None
+
+    @classmethod
+    def of(
+        cls, cache: ColumnCache, strength: float, gone: NDArray[np.intp], came: NDArray[np.float32]
+    ) -> _Kernel:
+        """Of rows of the factorization and of new ones, the new ones first."""
+        factor = cache.factor
+        dtype = np.dtype(np.float64) if factor.wide else factor.X.dtype
+        rows = np.subtract(np.concatenate([came, factor.X[gone]]), factor.mean.astype(dtype), dtype=dtype)
+        roots = np.sqrt(factor.values + strength)
+        with few_threads(True):
+            if factor.wide:
+                turned = rows @ (factor.X[:] - factor.mean).T @ factor.basis
+            elif cache.turned is None:
+                turned = shared_products(rows, factor.narrow())
+            else:
+                new = shared_products(rows[: len(came)], factor.narrow())
+                turned = np.concatenate([new, cache.turned[gone]])
+        return cls(factor, strength, rows, turned / roots.astype(turned.dtype), roots, cache.turned)
 
     @cached_property
     def own(self) -> Float:
         """k of every two of the rows: (u, u)."""
         with few_threads(True):
-            common = shared_products(self._turned, self._turned.T).astype(np.float64)
+            common = shared_products(self.turned, self.turned.T).astype(np.float64)
         if self.factor.wide:
             common = (self.rows @ self.rows.T - common) / self.strength
         return common + 1 / len(self.factor.X)
 
-    def solutions(self, weights: Float) -> Float:
-        """The rows times weights (u, m) as solutions in the eigenbasis: (r, m)."""
-        found: Float = self._turned.T @ weights.astype(self._turned.dtype)
-        return found * self._scales[:, None]
+    def products(self, weights: Float) -> Callable[[slice], NDArray[Any]]:
+        """k of some rows of the factorization with these, times weights (u, m): (·, m)."""
+        shift = weights.sum(axis=0) / len(self.factor.X)
+        solutions, turned = self._solutions(weights), self.all_turned
+        if turned is not None:
+            narrow = np.ascontiguousarray(solutions, turned.dtype)
+            return lambda rows: products(turned[rows], narrow) + shift
+        with few_threads(True):
+            design = Design.of(self.factor, solutions)
+        return lambda rows: design.fitted(rows) + shift
 
     def coefficients(self, weights: Float) -> Float:
-        """Of a wide factorization: (X'X + strength)^-1 times the rows times weights (u, t): (d, t)."""
-        found = self.factor.in_dimensions(self.solutions(weights))
-        return np.asarray((self.rows.T @ weights - found) / self.strength)
-
-    @cached_property
-    def rows(self) -> NDArray[Any]:
-        """Centred, (u, d), as exact as they are needed."""
-        dtype = np.dtype(np.float64) if self.factor.wide else self.factor.X.dtype
-        centred: NDArray[Any] = np.subtract(self.changed, self.factor.mean.astype(dtype), dtype=dtype)
-        return centred
-
-    @cached_property
-    def _turned(self) -> NDArray[Any]:
-        """The rows in the eigenbasis, (u, r), divided by the roots of eigenvalue and strength."""
-        factor = self.factor
+        """(X'X + strength)^-1 times the rows times weights (u, t): (d, t)."""
+        solutions = self._solutions(weights)
+        if self.factor.wide:
+            return np.asarray((self.rows.T @ weights - self.factor.in_dimensions(solutions)) / self.strength)
         with few_threads(True):
-            if factor.wide:
-                turned = self.rows @ (factor.X[:] - factor.mean).T @ factor.basis
-            else:
-                turned = shared_products(self.rows, factor.narrow())
-        return turned * self._scales.astype(turned.dtype)
+            return Design.of(self.factor, solutions).weights.astype(np.float64)
 
-    @cached_property
-    def _scales(self) -> Float:
-        return 1 / np.sqrt(self.factor.values + self.strength)
+    def _solutions(self, weights: Float) -> Float:
+        """The rows times weights (u, m) as solutions in the eigenbasis: (r, m)."""
+        found: Float = self.turned.T @ weights.astype(self.turned.dtype)
+        return found / self.roots[:, None]
 
 
 @dataclass(frozen=True)

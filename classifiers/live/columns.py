@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +26,12 @@ _LARGEST = 256 << 20  # bytes of leave-one-out scores that are kept
 class ColumnCache:
     """The columns of label vectors of one factorization's rows, the least recently used forgotten first.
 
-    Threads may ask side by side.
+    turned: the rows in the eigenbasis (n, r) as `Factorization.rotated` gives them, if they are kept. Threads may ask
+    side by side.
     """
 
     factor: Factorization
+    turned: NDArray[Any] | None = None
     largest: int = _LARGEST
     _kept: OrderedDict[tuple[object, ...], Float] = field(default_factory=OrderedDict)
     _bytes: int = 0

@@ -31,6 +31,7 @@ from store.columns import hashes_from_hex
 
 _SETS_KEPT = 3  # of labelled images, each with its factorization: the scheme, and what undoing leads to
 _AT_ONCE = 1 << 30  # multiplications that take no longer than a tenth of a second
+_TURNED = 256 << 20  # bytes of all vectors: of more, those of each set are not kept in its eigenbasis too
 _EIGEN = 10  # times the third power of its side are those of an eigendecomposition
 
 
@@ -138,7 +139,9 @@ class LiveFit:
         with self._lock:
             known = self._sets.get(name)
         if known is None:
-            known = _Known(labelled, ColumnCache(self._factorized(labelled)))
+            factor = self._factorized(labelled)
+            turned = None if factor.wide or self.vectors.nbytes > _TURNED else factor.rotated()
+            known = _Known(labelled, ColumnCache(factor, turned))
         with self._lock:
             self._sets[name] = known
             self._sets.move_to_end(name)

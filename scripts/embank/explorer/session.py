@@ -17,8 +17,6 @@ from embank.explorer.starts import EMPTY, Start, Starts
 from embank.explorer.steps import Shown, Step, compared, only_renamed
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from classifiers.live import LiveFit, LiveScheme
     from embank.explorer.collection import Collection
     from embank.explorer.saved_schemes import SavedSchemes
@@ -52,6 +50,7 @@ class Session:
         self.growth: list[dict[str, float]] = []
         self._lock = RLock()
         self._settling: Thread | None = None
+        self._columns: list[str] | None = None  # once they are known
         self._begun: dict[Start, _Work] = {}
         self._hashes = list(collection.images["hash"])
 
@@ -146,21 +145,20 @@ class Session:
             rule, told = self.saved.save(name, step.start, step.live)
             self.starts.add(rule)
             self.collection.images[f"labels.{name}"] = step.live.names
-            self._work.name = name
+            self._work.name, self._columns = name, None
             return told
 
     def columns(self) -> list[str]:
         """What a class can be split by."""
-        from store.labels import HISTORY_COLUMN
+        if self._columns is None:
+            from store.labels import HISTORY_COLUMN
 
-        images = self.collection.images
-        return [
-            name
-            for name in images.columns
-            if (name in ("folder", "split", "source") or name.startswith("labels."))
-            and name != f"labels.{HISTORY_COLUMN}"
-            and _several(images[name].dropna())
-        ]
+            images = self.collection.images
+            known = ("folder", "split", "source")
+            named = [name for name in images.columns if name in known or name.startswith("labels.")]
+            named = [name for name in named if name != f"labels.{HISTORY_COLUMN}"]
+            self._columns = [name for name in named if images[name].nunique() > 1]
+        return self._columns
 
     def _go(self, by: int, what: str | None, verb: str) -> Shown:
         from classifiers.errors import SchemeError
@@ -273,8 +271,3 @@ class Session:
         for number, step in enumerate(self._steps):
             if abs(number - self._at) > _RESULTS and step.result is not None:
                 self._steps[number] = replace(step, result=None)
-
-
-def _several(values: pd.Series) -> bool:
-    """Whether there are two different ones."""
-    return len(values) > 0 and bool((values != values.iloc[0]).any())
