@@ -55,7 +55,7 @@ def main() -> None:
         with few_threads(small=True):  # as the server runs
             medians, near = bench_edits(at, options.classes, options.times)
             medians |= bench_labelling(at, codes, options.times)
-        at.session.kept.close()
+        at.session.close()
         for name, (median, processor) in medians.items():
             print(f"  {name}: {1000 * median:.0f} ms ({1000 * processor:.0f} ms of a processor)")
         print(f"  {near}")

@@ -56,7 +56,7 @@ def serve(
             uvicorn.Server(config).run(sockets=[bound])
         finally:
             pictures.flush()
-            session.kept.close()
+            session.close()
 
 
 def _bound(port: int) -> socket.socket:

@@ -50,6 +50,7 @@ class Session:
         self.growth: list[dict[str, float]] = []
         self._lock = RLock()
         self._settling: Thread | None = None
+        self._closed = False
         self._columns: list[str] | None = None  # once they are known
         self._begun: dict[Start, _Work] = {}
         self._hashes = list(collection.images["hash"])
@@ -83,6 +84,16 @@ class Session:
         thread = self._settling
         if thread is not None:
             thread.join()
+
+    def close(self) -> None:
+        """Writes the labels that are left, and ends the threads: a computation that runs is waited for.
+
+        A thread that is left in one when the interpreter ends was seen to keep the process from ending at all.
+        """
+        with self._lock:
+            self._closed = True
+        self.kept.close()
+        self.wait()
 
     @contextmanager
     def alone(self) -> Iterator[int]:
@@ -191,7 +202,7 @@ class Session:
         self._keep_labels(before, step, by_name)
         self._grow(step)
         if not shown.settled and self._settling is None:
-            self._settling = Thread(target=self._settle, name="settle", daemon=True)
+            self._settling = Thread(target=self._settle, name="settle")
             self._settling.start()
         return self.shown
 
@@ -211,7 +222,7 @@ class Session:
 
     def _unsettled(self) -> Step | None:
         with self._lock:
-            if self.shown.settled:
+            if self.shown.settled or self._closed:
                 self._settling = None
                 return None
             return self.shown.step
