@@ -24,29 +24,29 @@ def proposals(
 ) -> Rows:
     """At most `count` of the images that have no label, by codes (n,) and vectors (n, d), the most helpful first.
 
-    With a result, an image's doubt is how close its two likeliest classes are ("margin", Scheffer et al. 2001); with
-    the `code` of a class, that times how likely it is of the class. Of the 1,000 with most of it, each next one is
-    that whose label would take most doubt from the others around it, the less the farther they are and nothing that a
-    label took before ("uncertainty herding", Bae et al. 2025), times its own. Without a result all are in doubt
-    alike, so that typical images of many kinds come first ("MaxHerding", Bae et al. 2024), of 1,000 at random.
+    With a result, an image's doubt is how close its two likeliest classes are ("margin", Scheffer et al. 2001). Of the
+    1,000 with most of it, each next one is that whose label would take most doubt from the others around it: the less
+    the farther they are, and nothing that a label took before ("uncertainty herding", Bae et al. 2025). With the
+    `code` of a class, times how likely it is of the class. Without a result all are in doubt alike, so that typical
+    images of many kinds come first ("MaxHerding", Bae et al. 2024), of 1,000 at random.
     """
     rows = _some(np.flatnonzero(codes < 0), _CANDIDATES if result is None else _MANY, seed)
     if not len(rows):
         return rows
-    doubt = np.ones(len(rows), np.float32) if result is None else _doubt(result, rows, code)
-    order = np.argsort(-doubt, kind="stable")[:_CANDIDATES]
-    rows, doubt = rows[order], doubt[order]
+    doubt, wanted = _doubt_and_wanted(result, rows, code)
+    order = np.argsort(-doubt * wanted, kind="stable")[:_CANDIDATES]
+    rows, doubt, wanted = rows[order], doubt[order], wanted[order]
     known = _some(np.flatnonzero(codes >= 0), _CANDIDATES, seed)
     near, covered = _nearness(vectors[rows], vectors[known])
-    return rows[_herded(near, covered, doubt, min(count, len(rows)))]
+    return rows[_herded(near, covered, doubt, wanted, min(count, len(rows)))]
 
 
-def _herded(near: Floats, covered: Floats, doubt: Floats, count: int) -> list[int]:
+def _herded(near: Floats, covered: Floats, doubt: Floats, wanted: Floats, count: int) -> list[int]:
     """The greedy choice: its numbers in order."""
     taken: list[int] = []
     free = np.ones(len(doubt), bool)
     while len(taken) < count:
-        worth = doubt * (np.maximum(near - covered, 0) @ doubt)
+        worth = wanted * (np.maximum(near - covered, 0) @ doubt)
         best = int(np.where(free, worth, -1).argmax())
         taken.append(best)
         free[best] = False
@@ -73,11 +73,14 @@ def _falling(alike: Floats, reach: float) -> Floats:
     return np.exp((np.minimum(alike, 1) - 1) / np.float32(reach))
 
 
-def _doubt(result: LiveResult, rows: Rows, code: int | None) -> Floats:
+def _doubt_and_wanted(result: LiveResult | None, rows: Rows, code: int | None) -> tuple[Floats, Floats]:
+    """Of each row its doubt, 0 to 1, and how likely it is of the class that is asked for; 1 where nothing is known."""
+    ones = np.ones(len(rows), np.float32)
+    if result is None:
+        return ones, ones
     chances = result.probabilities[rows]
     top = np.partition(chances, -2, axis=1)[:, -2:]
-    margin = 1 - (top[:, 1] - top[:, 0])
-    return np.asarray(margin if code is None else chances[:, code] * (margin + 0.05), np.float32)
+    return 1 - (top[:, 1] - top[:, 0]), ones if code is None else chances[:, code]
 
 
 def _some(rows: Rows, most: int, seed: int) -> Rows:
