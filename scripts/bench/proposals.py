@@ -101,8 +101,9 @@ def described(curve: NDArray[np.float64], goals: NDArray[np.float64]) -> Iterato
         reached = np.flatnonzero(means[:, figure] >= 100 * goals[figure] - 1e-9)
         needs = str(ROUND * (reached[0] + 1)) if len(reached) else "more"
         yield f"{title} {' '.join(cells)} needs {needs}"
-    found = ROUND * (curve[:, :, 2] < 1).sum(axis=1) + ROUND
-    yield f"all classes after {', '.join(map(str, found))}"
+    rounds = (curve[:, :, 2] < 1).sum(axis=1) + 1
+    found = ("more" if number > len(means) else str(ROUND * number) for number in rounds)
+    yield f"all classes after {', '.join(found)}"
 
 
 def simulate(bed: Bed, choose: Way, labels: int, seed: int) -> NDArray[np.float64]:
