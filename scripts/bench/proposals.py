@@ -72,6 +72,8 @@ def main() -> None:
     parser.add_argument("--only", help="Beds whose name begins so.", default="")
     parser.add_argument("--no-time", action="store_true")
     options = parser.parse_args()
+    if options.seeds < 2 or options.labels < 2 * ROUND:
+        parser.error(f"a spread needs two seeds or more, and figures {2 * ROUND} labels or more.")
     with tempfile.TemporaryDirectory(prefix="embank-bench-") as work, few_threads(small=True):
         for name, beds in all_beds(Path(work), options).items():
             if name.startswith(options.only):
