@@ -1,4 +1,4 @@
-"""Which images a label would help most: those that the labels so far say least about, and unlike one another."""
+"""Which images a label would help most: those that stand for many others that the labels so far say little about."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from classifiers.live.result import LiveResult
 from classifiers.splits import Rows
 
-_CANDIDATES = 2000  # the least sure images, of which some unlike one another are taken
-_MANY = 20_000  # images that are looked at; of more, as many at random
+_CANDIDATES = 1000  # the least sure images, of which those that stand for most are taken
+_MANY = 20_000  # images whose doubt is looked at; of more, as many at random
+
+Floats = NDArray[np.float32]
 
 
 def proposals(
-    vectors: NDArray[np.float32],
+    vectors: Floats,
     codes: Rows,
     result: LiveResult | None,
     count: int,
@@ -22,40 +24,63 @@ def proposals(
 ) -> Rows:
     """At most `count` of the images that have no label, by codes (n,) and vectors (n, d), the most helpful first.
 
-    With a result: the least sure by the gap between the two likeliest classes ("margin", Scheffer et al. 2001); with
-    the `code` of a class, the likeliest of that class that are not sure. Among the 2,000 first of these, each next
-    one is the farthest from those before it and from those that are labelled, times its doubt (k-center greedy, Sener
-    & Savarese 2018). Without a result only distance counts, from an image in the middle on.
+    With a result, an image's doubt is how close its two likeliest classes are ("margin", Scheffer et al. 2001). Of the
+    1,000 with most of it, each next one is that whose label would take most doubt from the others around it: the less
+    the farther they are, and nothing that a label took before ("uncertainty herding", Bae et al. 2025). With the
+    `code` of a class, times how likely it is of the class. Without a result all are in doubt alike, so that typical
+    images of many kinds come first ("MaxHerding", Bae et al. 2024), of 1,000 at random.
     """
-    rows = _some(np.flatnonzero(codes < 0), _MANY, seed)
+    rows = _some(np.flatnonzero(codes < 0), _CANDIDATES if result is None else _MANY, seed)
     if not len(rows):
         return rows
-    doubt = np.ones(len(rows)) if result is None else _doubt(result, rows, code)
-    order = np.argsort(-doubt, kind="stable")[:_CANDIDATES] if result is not None else np.arange(len(rows))
-    rows, doubt = rows[order], doubt[order]
-    units = _units(vectors[rows])
-    far = np.full(len(rows), 2.0)
-    for known in np.array_split(_some(np.flatnonzero(codes >= 0), _CANDIDATES, seed), 8):
-        if len(known):
-            far = np.minimum(far, 1 - (units @ _units(vectors[known]).T).max(axis=1))
+    doubt, wanted = _doubt_and_wanted(result, rows, code)
+    order = np.argsort(-doubt * wanted, kind="stable")[:_CANDIDATES]
+    rows, doubt, wanted = rows[order], doubt[order], wanted[order]
+    known = _some(np.flatnonzero(codes >= 0), _CANDIDATES, seed)
+    near, covered = _nearness(vectors[rows], vectors[known])
+    return rows[_herded(near, covered, doubt, wanted, min(count, len(rows)))]
+
+
+def _herded(near: Floats, covered: Floats, doubt: Floats, wanted: Floats, count: int) -> list[int]:
+    """The greedy choice: its numbers in order."""
     taken: list[int] = []
-    free = np.ones(len(rows), bool)
-    for number in range(min(count, len(rows))):
-        worth = np.maximum(far, 1e-9) * (doubt + 1e-9)
-        if not number and (codes < 0).all():
-            worth = 2 + units @ units.mean(axis=0)  # begin with what most others are like
+    free = np.ones(len(doubt), bool)
+    while len(taken) < count:
+        worth = wanted * (np.maximum(near - covered, 0) @ doubt)
         best = int(np.where(free, worth, -1).argmax())
         taken.append(best)
         free[best] = False
-        far = np.minimum(far, 1 - units @ units[best])
-    return rows[taken]
+        covered = np.maximum(covered, near[best])
+    return taken
 
 
-def _doubt(result: LiveResult, rows: Rows, code: int | None) -> NDArray[np.float64]:
-    chances = result.probabilities[rows].astype(np.float64)
+def _nearness(vectors: Floats, known: Floats) -> tuple[Floats, Floats]:
+    """Of images to one another (m, m), and to the nearest known one (m,): 1 at the same place, falling to 0.
+
+    By the cosine around their mean: around zero, features without negative values are all alike. It falls by e over
+    the median distance to a known one, which shrinks as labels come (Bae et al. 2025); without any over a half, where
+    two images are 1 apart on average.
+    """
+    middle = vectors.mean(axis=0)
+    units = _units(vectors - middle)
+    alike = units @ units.T
+    known_alike = (units @ _units(known - middle).T).max(axis=1, initial=-np.inf)
+    reach = max(1 - float(np.median(known_alike)), 1e-6) if len(known) else 0.5
+    return _falling(alike, reach), _falling(known_alike, reach)
+
+
+def _falling(alike: Floats, reach: float) -> Floats:
+    return np.exp((np.minimum(alike, 1) - 1) / np.float32(reach))
+
+
+def _doubt_and_wanted(result: LiveResult | None, rows: Rows, code: int | None) -> tuple[Floats, Floats]:
+    """Of each row its doubt, 0 to 1, and how likely it is of the class that is asked for; 1 where nothing is known."""
+    ones = np.ones(len(rows), np.float32)
+    if result is None:
+        return ones, ones
+    chances = result.probabilities[rows]
     top = np.partition(chances, -2, axis=1)[:, -2:]
-    margin = 1 - (top[:, 1] - top[:, 0])
-    return np.asarray(margin if code is None else chances[:, code] * (margin + 0.05))
+    return 1 - (top[:, 1] - top[:, 0]), ones if code is None else chances[:, code]
 
 
 def _some(rows: Rows, most: int, seed: int) -> Rows:
@@ -64,5 +89,5 @@ def _some(rows: Rows, most: int, seed: int) -> Rows:
     return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
-def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _units(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))

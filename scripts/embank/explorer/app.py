@@ -246,10 +246,10 @@ async def _answered(answer: Callable[[], Document]) -> Response:
 
 def _why(fitted: bool, name: str, code: int | None) -> str:
     if not fitted:
-        return "Images unlike one another: label some of each class, and proposals follow what is unsure."
+        return "Typical images of many kinds: label some of two classes, and proposals follow what is unsure."
     if code is not None:
-        return f"Likely {name}, but not surely, and unlike one another."
-    return "Those that the labels so far say least about, and unlike one another."
+        return f"Likely {name}, and each like many others that are unsure so far."
+    return "Unsure so far, and each like many others that are."
 
 
 async def _told(request: Request, error: Exception) -> Response:
