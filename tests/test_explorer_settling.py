@@ -131,3 +131,18 @@ def test_figures_that_cannot_be_found_leave_those_that_are_there(
     monkeypatch.setattr(LiveFit, "solve", solve)
     at.post("drop", **{"class": 1})
     same_figures(finals(at)["figures"], at.session.collection.store, labels(at))
+
+
+def test_closing_waits_for_what_is_computed_and_begins_no_more(at: Explorer, held: Held) -> None:
+    at.post("drop", **{"class": 1})
+    assert held.begun.wait(30)
+    at.post("merge", classes=[0, 1], name="pets")
+    closing = threading.Thread(target=at.session.close)
+    closing.start()
+    closing.join(0.2)
+    assert closing.is_alive()
+    held.go.set()
+    closing.join(30)
+    assert not closing.is_alive()
+    assert not any(thread.name == "settle" for thread in threading.enumerate())
+    assert not at.session.shown.settled

@@ -179,13 +179,13 @@ def _principal_axes(centred: NDArray[Any], count: int) -> Float:
     from scipy.linalg import eigh  # costs a third of a second to import
 
     wide = len(centred) <= centred.shape[1]
-    square = np.asarray(centred @ centred.T if wide else centred.T @ centred, np.float64)
+    square = centred @ centred.T if wide else centred.T @ centred
     last = len(square) - 1
     values, vectors = eigh(square, subset_by_index=(max(0, last + 1 - count), last), check_finite=False)
     if not wide:
-        return np.asarray(vectors[:, ::-1])
+        return np.asarray(vectors[:, ::-1], np.float64)
     floor = len(square) * np.finfo(centred.dtype).eps * max(values[-1], 0.0)
-    scales = np.where(values > floor, 1 / np.sqrt(np.maximum(values, np.finfo(float).tiny)), 0.0)
+    scales = np.where(values > floor, 1 / np.sqrt(np.maximum(values, np.finfo(values.dtype).tiny)), 0)
     return np.asarray((centred.T @ (vectors * scales).astype(centred.dtype))[:, ::-1], np.float64)
 
 
