@@ -187,8 +187,9 @@ class _Known:
 
     def ridges(self, columns: Sequence[SignColumns]) -> Ridges:
         """Those of these images, at the strength that was last best."""
-        scores = self.cache.left_out(columns, self.strength)
-        return Ridges(self.strength, scores, scores[:0], *self.cache.ridges(columns, self.strength))
+        strength = self.strength  # another thread may set it
+        scores = self.cache.left_out(columns, strength)
+        return Ridges(strength, scores, scores[:0], *self.cache.ridges(columns, strength))
 
     def best_strength(self, columns: Sequence[SignColumns], labels: LiveLabels) -> float:
         """As RidgeHead chooses it."""
