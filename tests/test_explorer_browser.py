@@ -623,6 +623,7 @@ def test_labelling_from_nothing(browser: Any, tmp_path: Path) -> None:
             page.keyboard.press("1" if key.startswith("ant") else "2")
             sync_api.expect(page.locator(".asked figcaption")).not_to_have_text(key)
             sync_api.expect(page.locator("#about")).to_contain_text(f"{done} of {4 * EACH} images labelled")
+        page.get_by_label("Accuracy by the number of labels").wait_for()
         page.get_by_role("tab", name="Classes").click()
         assert sum(count(page, name) for name in names(page)) == 8
         assert one.problems == []

@@ -112,7 +112,7 @@ class _Routes:
         name = asked.text("class", "")
         code = step.live.classes.index(name) if name in step.live.classes else None
         rows = proposals(self._session.fit.vectors, step.live.codes, step.result, _PROPOSED, code)
-        return {"images": pictures(self._session, rows, {}), "why": _why(step.result is not None, name, code)}
+        return {"images": pictures(self._session, rows, {}), "why": _why(len(rows) > 0, step.result is not None, name, code)}
 
     def growth(self, asked: Asked) -> Document:
         return {"curve": self._session.growth}
@@ -244,12 +244,14 @@ async def _answered(answer: Callable[[], Document]) -> Response:
         return refusal(400, str(error))
 
 
-def _why(fitted: bool, name: str, code: int | None) -> str:
+def _why(some: bool, fitted: bool, name: str, code: int | None) -> str:
+    if not some:
+        return "Every image has a label."
     if not fitted:
         return "Typical images of many kinds: label some of two classes, and proposals follow what is unsure."
     if code is not None:
-        return f"Likely {name}, and each like many others that are unsure so far."
-    return "Unsure so far, and each like many others that are."
+        return f"Likely {name}, and each stands for others that are hard to tell so far."
+    return "Hard to tell so far, and each stands for others like it."
 
 
 async def _told(request: Request, error: Exception) -> Response:

@@ -62,9 +62,9 @@ export class Labelling {
     if (shownView() !== "label" || !this.grown) return;
     const steps = await server.growth(state.revision).catch(() => []);
     if (this.state()?.revision !== state.revision) return;
-    this.grown.replaceChildren(...(steps.length
+    this.grown.replaceChildren(...(steps.length > 1
       ? [curve(steps, { label: "Accuracy by the number of labels" }), h("p.quiet.small", {}, "Counted on the labelled images, each left out in turn. Proposed images are hard ones: on all images it is usually more.")]
-      : [h("p.quiet", {}, "The learning curve starts when two classes have labels.")]));
+      : [h("p.quiet", {}, steps.length ? "The learning curve goes on from here with each new label." : "The learning curve starts when two classes have labels.")]));
   }
 
   async fill() {
