@@ -9,7 +9,7 @@ demo: $(READY)
 	$(BIN)/embank demo embank-demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # The long form of tests that `make test` has too; its last figures are in docs/reliability.md.
 torture: $(READY)

@@ -22,6 +22,28 @@ from embedder.weights import known_digest
 
 WritePhoto = Callable[..., Path]
 
+# Files that take longest, the longest first: begun last, one of them would keep one worker busy and no other.
+LONG_FILES = (
+    "test_embedder_ray.py",
+    "test_embedder_engines.py",
+    "test_explorer_browser.py",
+    "test_examples.py",
+    "test_store_s3.py",
+    "test_embank_export.py",
+    "test_embank_cli.py",
+    "test_explorer_touch.py",
+    "test_torture_power.py",
+    "test_torture_kill.py",
+    "test_hostile.py",
+    "test_classifiers_by_parts.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files come first."""
+    places = {name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

@@ -29,7 +29,7 @@ from tests.torture import (
 )
 from tests.torture_disk import Call, watched
 
-KILLS = 1000 if LONG else 50
+KILLS = 1000 if LONG else 24
 PHOTOS = 32
 CALLS_OF_A_RUN = 160  # about as many calls that change the disk has a run on all photos
 

@@ -112,7 +112,10 @@ class _Routes:
         name = asked.text("class", "")
         code = step.live.classes.index(name) if name in step.live.classes else None
         rows = proposals(self._session.fit.vectors, step.live.codes, step.result, _PROPOSED, code)
-        return {"images": pictures(self._session, rows, {}), "why": _why(len(rows) > 0, step.result is not None, name, code)}
+        return {
+            "images": pictures(self._session, rows, {}),
+            "why": _why(len(rows) > 0, step.result is not None, name, code),
+        }
 
     def growth(self, asked: Asked) -> Document:
         return {"curve": self._session.growth}
