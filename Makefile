@@ -17,7 +17,7 @@ torture: $(READY)
 
 # Every backbone of keras.applications built and run, the largest too: an hour, and 20 GB of memory.
 giants: $(READY)
-	$(BIN)/python -m pytest tests/test_giants.py -m giants
+	$(BIN)/python -m pytest tests/test_giants.py tests/test_embedder_engines.py -m giants
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -37,7 +37,15 @@ if TYPE_CHECKING:
 
 Vectors = NDArray[np.float32]
 
-SEVEN = ["ResNet50", "ResNet101V2", "Xception", "InceptionV3", "VGG16", "MobileNetV2", "MobileNetV2_1.4"]
+SEVEN = [
+    "ResNet50",
+    pytest.param("ResNet101V2", marks=pytest.mark.giants),  # half a minute with the next; their kinds are here
+    "Xception",
+    pytest.param("InceptionV3", marks=pytest.mark.giants),
+    "VGG16",
+    "MobileNetV2",
+    "MobileNetV2_1.4",
+]
 ONE_A_PREPROCESSING = ["VGG16", "MobileNetV2"]
 BATCH = 4
 SMALL = Recipe("MobileNetV2_0.35", weights="none", image_size=96)
