@@ -39,7 +39,9 @@ Vectors = NDArray[np.float32]
 
 SEVEN = [
     "ResNet50",
-    pytest.param("ResNet101V2", marks=pytest.mark.giants),  # half a minute with the next; their kinds are here
+    pytest.param(
+        "ResNet101V2", marks=pytest.mark.giants
+    ),  # half a minute with the next; their kinds are here
     "Xception",
     pytest.param("InceptionV3", marks=pytest.mark.giants),
     "VGG16",
