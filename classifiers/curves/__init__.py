@@ -1,7 +1,8 @@
 """How many labels do I need? Learning curves over the number of labelled images."""
 
 from classifiers.curves.banked_curves import few_shots, learning_curves
-from classifiers.curves.few_shot import FewShot, Labelled, few_shot, few_shot_together
+from classifiers.curves.few_shot import Labelled, few_shot, few_shot_together
+from classifiers.curves.few_shot_curve import FewShot
 from classifiers.curves.power_law import PowerLaw, fit_power_law
 
 __all__ = [

@@ -10,7 +10,8 @@ import pandas as pd
 from classifiers.banked import StreamedBank, banked
 from classifiers.banked_rows import fits_in_memory
 from classifiers.by_parts import Runner
-from classifiers.curves.few_shot import FewShot, Labelled, Progress, few_shot_together
+from classifiers.curves.few_shot import Labelled, Progress, few_shot_together
+from classifiers.curves.few_shot_curve import FewShot
 from classifiers.errors import SchemeError, SplitError
 from classifiers.factor_cache import FactorCache
 from classifiers.presets import HeadSpec

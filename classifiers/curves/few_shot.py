@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from classifiers.banked import StreamedBank
 from classifiers.curves.draws import ladder, spread_order
-from classifiers.curves.power_law import PowerLaw, fit_power_law
+from classifiers.curves.few_shot_curve import FewShot
+from classifiers.curves.power_law import fit_power_law
 from classifiers.errors import HeadError
 from classifiers.factor_cache import KeptFactors
 from classifiers.fitting import fit_together
@@ -26,39 +27,6 @@ Progress = Callable[[int, int, str], None]
 Kept = Callable[[Rows, bool], KeptFactors | None]
 Rowed = NDArray[np.floating] | StreamedBank
 _TESTED_AT_ONCE = 8192  # of what is read from the store
-
-
-@dataclass(frozen=True)
-class FewShot:
-    """How accurate a head is after training on few or many images.
-
-    sizes: (s,) numbers of training images, ascending. accuracy: (s, draws) on the same `n_test` images, each draw
-    other images, each size of a draw within its next; all draws agree where all training images are taken. law: None
-    where there are fewer than four sizes.
-    """
-
-    scheme: str
-    space: str
-    head: str
-    classes: int
-    n_test: int
-    sizes: NDArray[np.intp]
-    accuracy: NDArray[np.float64]
-    law: PowerLaw | None
-
-    def rows(self) -> Iterator[dict[str, object]]:
-        """One plain row a size: mean, lowest and highest accuracy of the draws, the law with its band."""
-        for i, size in enumerate(self.sizes.tolist()):
-            draws, law = self.accuracy[i], self.law
-            yield {
-                **{"scheme": self.scheme, "head": self.head, "space": self.space},
-                **{"n_train": size, "n_test": self.n_test, "per_class": size / self.classes},
-                "accuracy": float(draws.mean()),
-                **{"lowest": float(draws.min()), "highest": float(draws.max())},
-                "law": None if law is None else law.at(size),
-                "law_low": None if law is None else float(law.low[i]),
-                "law_high": None if law is None else float(law.high[i]),
-            }
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,10 @@ class Session:
         """
         with self._lock:
             self._closed = True
-        self.kept.close()
-        self.wait()
+        try:
+            self.kept.close()
+        finally:
+            self.wait()
 
     @contextmanager
     def alone(self) -> Iterator[int]:
